@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Bytes to types and back, a module a format. No file system, no network: a parser takes what was read
+//! elsewhere, and says what is wrong with it.
+#![forbid(unsafe_code)]
+
+pub mod checksum;
+
+pub use checksum::{Checksum, Hasher};

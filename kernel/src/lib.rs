@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The kernel's calls that rustix and nix lack, one file a call.
