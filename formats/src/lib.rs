@@ -4,5 +4,6 @@
 #![forbid(unsafe_code)]
 
 pub mod checksum;
+pub mod keyfile;
 
 pub use checksum::{Checksum, Hasher};
