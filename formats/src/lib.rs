@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 pub mod checksum;
+pub mod kernel_args;
 pub mod keyfile;
+pub mod version;
 
 pub use checksum::{Checksum, Hasher};
