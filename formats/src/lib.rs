@@ -3,9 +3,12 @@
 //! elsewhere, and says what is wrong with it.
 #![forbid(unsafe_code)]
 
+pub mod bootlink;
 pub mod checksum;
+pub mod gvariant;
 pub mod kernel_args;
 pub mod keyfile;
+pub mod os_release;
 pub mod version;
 
 pub use checksum::{Checksum, Hasher};
