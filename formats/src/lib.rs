@@ -3,6 +3,7 @@
 //! elsewhere, and says what is wrong with it.
 #![forbid(unsafe_code)]
 
+pub mod bls;
 pub mod bootlink;
 pub mod checksum;
 pub mod gvariant;
