@@ -198,11 +198,46 @@ mod tests {
         let no_arg = |arg: &str| Err(EditError::NoArg(arg.to_owned()));
         let ambiguous = |key: &str| Err(EditError::Ambiguous(key.to_owned()));
         let cases: [(&str, Edit, Result<&str, EditError>); 17] = [
-            ("a", |k| Ok(k.append("b=1 c")), Ok("a b=1 c")),
-            ("a b=1", |k| Ok(k.append_if_missing("b=\"1\"")), Ok("a b=1")),
-            ("a b=1", |k| Ok(k.append_if_missing("b=2")), Ok("a b=1 b=2")),
-            ("a=1 b a=2", |k| Ok(k.set("a=3")), Ok("b a=3")),
-            ("b", |k| Ok(k.set("a=3")), Ok("b a=3")),
+            (
+                "a",
+                |k| {
+                    k.append("b=1 c");
+                    Ok(())
+                },
+                Ok("a b=1 c"),
+            ),
+            (
+                "a b=1",
+                |k| {
+                    k.append_if_missing("b=\"1\"");
+                    Ok(())
+                },
+                Ok("a b=1"),
+            ),
+            (
+                "a b=1",
+                |k| {
+                    k.append_if_missing("b=2");
+                    Ok(())
+                },
+                Ok("a b=1 b=2"),
+            ),
+            (
+                "a=1 b a=2",
+                |k| {
+                    k.set("a=3");
+                    Ok(())
+                },
+                Ok("b a=3"),
+            ),
+            (
+                "b",
+                |k| {
+                    k.set("a=3");
+                    Ok(())
+                },
+                Ok("b a=3"),
+            ),
             ("a=1 b", |k| k.replace("a=2"), Ok("a=2 b")),
             ("a=1 a=2", |k| k.replace("a=2=3"), Ok("a=1 a=3")),
             ("a=1 a=2", |k| k.replace("a=3"), ambiguous("a")),
