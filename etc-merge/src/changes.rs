@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What an administrator changed: the difference between the defaults of a deployment and its `/etc`.
+
+use std::collections::BTreeSet;
+use std::ffi::{CStr, CString, OsStr};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use rustix::fs::{FileType, Mode, OFlags};
+
+use crate::copy::{names, open_dir};
+use crate::meta::Meta;
+
+/// All changes, in the order in which they must be applied: a directory before what is in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Sorted by path.
+    pub list: Vec<Change>,
+}
+
+/// One changed path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Relative to `/etc`.
+    pub path: PathBuf,
+    /// What was done to it.
+    pub what: What,
+}
+
+/// What was done to a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// It is not among the defaults; a directory stands for all that is in it.
+    Added,
+    /// Content, kind, owner, mode or attributes differ.
+    Modified,
+    /// A default that is gone; a directory stands for all that was in it.
+    Removed,
+}
+
+impl What {
+    /// The letter by which listings name it: `A`, `M` or `D`.
+    pub fn letter(self) -> char {
+        match self {
+            Self::Added => 'A',
+            Self::Modified => 'M',
+            Self::Removed => 'D',
+        }
+    }
+}
+
+impl Changes {
+    /// Compares the defaults (`usr/etc`) with the directory that was made from them (`etc`).
+    pub fn between(defaults: BorrowedFd<'_>, current: BorrowedFd<'_>) -> Result<Self> {
+        let mut list = Vec::new();
+        compare(defaults, current, Path::new(""), &mut list)?;
+        list.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(Self { list })
+    }
+
+    /// How many there are of a kind.
+    pub fn count(&self, what: What) -> usize {
+        self.list.iter().filter(|change| change.what == what).count()
+    }
+}
+
+fn compare(
+    defaults: BorrowedFd<'_>,
+    current: BorrowedFd<'_>,
+    at: &Path,
+    list: &mut Vec<Change>,
+) -> Result<()> {
+    let in_defaults: BTreeSet<CString> = names(defaults)?.into_iter().collect();
+    let in_current: BTreeSet<CString> = names(current)?.into_iter().collect();
+    for name in in_defaults.union(&in_current) {
+        let path = at.join(OsStr::from_bytes(name.to_bytes()));
+        let what = match (in_defaults.contains(name), in_current.contains(name)) {
+            (true, false) => Some(What::Removed),
+            (false, true) => Some(What::Added),
+            _ => compare_entry(defaults, current, name, &path, list)?.then_some(What::Modified),
+        };
+        if let Some(what) = what {
+            list.push(Change { path, what });
+        }
+    }
+    Ok(())
+}
+
+/// Whether an entry that both have differs; what differs inside a directory goes to `list`.
+fn compare_entry(
+    defaults: BorrowedFd<'_>,
+    current: BorrowedFd<'_>,
+    name: &CStr,
+    path: &Path,
+    list: &mut Vec<Change>,
+) -> Result<bool> {
+    let read = |dir| Meta::read(dir, name).with_context(|| format!("Reading /etc/{}", path.display()));
+    let (old, new) = (read(defaults)?, read(current)?);
+    if old.kind() != new.kind() {
+        return Ok(true);
+    }
+    let differs = match old.kind() {
+        FileType::Directory => {
+            let (defaults, current) = (open_dir(defaults, name)?, open_dir(current, name)?);
+            compare(defaults.as_fd(), current.as_fd(), path, list)?;
+            false
+        }
+        FileType::RegularFile => {
+            old.stat.st_size != new.stat.st_size
+                || !same_content(defaults, current, name)
+                    .with_context(|| format!("Comparing /etc/{}", path.display()))?
+        }
+        FileType::Symlink => {
+            let target = |dir| rustix::fs::readlinkat(dir, name, Vec::new());
+            target(defaults)? != target(current)?
+        }
+        _ => false,
+    };
+    Ok(differs || !old.same(&new))
+}
+
+fn same_content(a: BorrowedFd<'_>, b: BorrowedFd<'_>, name: &CStr) -> Result<bool> {
+    let open = |dir| -> Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(dir, name, flags, Mode::empty())?))
+    };
+    let (mut a, mut b) = (open(a)?, open(b)?);
+    let (mut from_a, mut from_b) = (vec![0; 32768], vec![0; 32768]);
+    loop {
+        let got = a.read(&mut from_a)?;
+        if got == 0 {
+            // The other one may have grown since its size was read.
+            return Ok(b.read(&mut from_b)? == 0);
+        }
+        match b.read_exact(&mut from_b[..got]) {
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(false),
+            other => other?,
+        }
+        if from_a[..got] != from_b[..got] {
+            return Ok(false);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Copies of files, links and directories with owner, mode and extended attributes.
+//!
+//! Nothing is flushed here: whoever makes the copy part of a bootable deployment flushes the file system once.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use anyhow::{Context, Result, ensure};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::meta::Meta;
+
+/// Copies the directory `name` of `from` with all that is in it to `new_name` in `to`, where nothing of this
+/// name may be. Sockets, pipes and devices are left out: they belong to running programs.
+pub fn copy_tree(from: BorrowedFd<'_>, name: &CStr, to: BorrowedFd<'_>, new_name: &CStr) -> Result<()> {
+    let meta = Meta::read(from, name).with_context(|| format!("Reading {name:?}"))?;
+    ensure!(meta.kind() == FileType::Directory, "{name:?} is not a directory");
+    copy_as(from, name, &meta, to, new_name).map(|_| ())
+}
+
+/// Copies one entry, directories with their content; says whether it is of a kind that is copied.
+pub(crate) fn copy_entry(from: BorrowedFd<'_>, name: &CStr, to: BorrowedFd<'_>) -> Result<bool> {
+    let meta = Meta::read(from, name).with_context(|| format!("Reading {name:?}"))?;
+    copy_as(from, name, &meta, to, name)
+}
+
+fn copy_as(from: BorrowedFd<'_>, name: &CStr, meta: &Meta, to: BorrowedFd<'_>, new: &CStr) -> Result<bool> {
+    match meta.kind() {
+        FileType::Directory => {
+            rustix::fs::mkdirat(to, new, Mode::RWXU)
+                .with_context(|| format!("Creating directory {new:?}"))?;
+            let (source, target) = (open_dir(from, name)?, open_dir(to, new)?);
+            for child in names(source.as_fd())? {
+                copy_entry(source.as_fd(), &child, target.as_fd())
+                    .with_context(|| format!("In {}", name.to_string_lossy()))?;
+            }
+        }
+        FileType::RegularFile => {
+            copy_file(from, name, to, new).with_context(|| format!("Copying {name:?}"))?
+        }
+        FileType::Symlink => {
+            let target = rustix::fs::readlinkat(from, name, Vec::new())
+                .with_context(|| format!("Reading {name:?}"))?;
+            rustix::fs::symlinkat(target, to, new).with_context(|| format!("Creating link {new:?}"))?;
+        }
+        _ => return Ok(false),
+    }
+    // Last, so that a directory without write permission can be filled first.
+    meta.write(to, new).with_context(|| format!("Setting owner, mode and attributes of {new:?}"))?;
+    Ok(true)
+}
+
+fn copy_file(from: BorrowedFd<'_>, name: &CStr, to: BorrowedFd<'_>, new: &CStr) -> Result<()> {
+    let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let write = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut source = File::from(rustix::fs::openat(from, name, read, Mode::empty())?);
+    let mut target = File::from(rustix::fs::openat(to, new, write, Mode::RUSR | Mode::WUSR)?);
+    match rustix::fs::ioctl_ficlone(&target, &source) {
+        Ok(()) => Ok(()),
+        // Anything but a clone is a copy: another file system, or one without reflinks. The standard library
+        // takes copy_file_range where it can.
+        Err(_) => std::io::copy(&mut source, &mut target).map(|_| ()).map_err(Into::into),
+    }
+}
+
+/// Opens a directory, never through a link.
+pub(crate) fn open_dir(dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    open_dir_raw(dir, name).with_context(|| format!("Opening directory {name:?}"))
+}
+
+pub(crate) fn open_dir_raw(dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(dir, name, flags, Mode::empty())
+}
+
+/// The names in a directory, sorted: the order of what follows does not depend on the file system.
+pub(crate) fn names(dir: BorrowedFd<'_>) -> Result<Vec<std::ffi::CString>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(dir).context("Reading a directory")? {
+        let entry = entry.context("Reading a directory")?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Removes an entry, directories with their content. What is gone already is no error.
+pub(crate) fn remove(dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    let gone = |result: Result<(), Errno>| match result {
+        Err(Errno::NOENT) => Ok(()),
+        other => other.with_context(|| format!("Removing {name:?}")),
+    };
+    match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
+        Err(Errno::ISDIR) => {
+            let inside = open_dir(dir, name)?;
+            for child in names(inside.as_fd())? {
+                remove(inside.as_fd(), &child)?;
+            }
+            gone(rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR))
+        }
+        other => gone(other),
+    }
+}
