@@ -1,2 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Writing what must survive a power cut.
+//!
+//! A write is durable when three things hold: the contents are on the device (`fsync` of the file), the name is
+//! (`fsync` of the directory), and nothing that readers could see on the way was half of either. Every
+//! function here says in which order it gets there. All take a directory descriptor and a name below it; a
+//! name has no slash unless the function says so.
+//!
+//! A boot loader asks for a fourth: it reads the device without replaying the journal, so what only the
+//! journal holds is not there for it. [`prove`] is for that.
+#![forbid(unsafe_code)]
+
+mod copy;
+mod directory;
+pub mod fault;
+mod file;
+mod link;
+pub mod prove;
+mod remove;
+
+pub use copy::{Place, Sharing, copy_file_new, copy_file_replace};
+pub use directory::{make_dir, sync_dir, sync_fs};
+pub use file::{replace, write_new};
+pub use link::{commit_link, stage_link, switch_link};
+pub use prove::{Freezing, Method, Proof, Reason, prove};
+pub use remove::{Removal, remove_tree};

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Directories, and the syncs of directories and file systems.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use anyhow::{Context, Result};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::fault::Mutant;
+
+/// How every directory is opened here: as one, and not through a link.
+pub(crate) const DIRECTORY: OFlags =
+    OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Makes the directory `name` below `dir` if it is not there, and opens it.
+///
+/// Order: mkdir, then `fsync` of `dir` if it was new. An existing directory keeps its mode; a link or a file
+/// with this name is an error.
+pub fn make_dir(dir: BorrowedFd<'_>, name: &str, mode: Mode) -> Result<OwnedFd> {
+    match rustix::fs::mkdirat(dir, name, mode) {
+        Ok(()) => sync_dir(dir)?,
+        Err(Errno::EXIST) => {}
+        Err(err) => return Err(err).with_context(|| format!("Making directory {name}")),
+    }
+    rustix::fs::openat(dir, name, DIRECTORY, Mode::empty())
+        .with_context(|| format!("Opening directory {name}"))
+}
+
+/// Makes the names in `dir` durable: `fsync` of the directory.
+///
+/// On ext4 this commits the journal, on btrfs it writes the tree log: a reader that replays neither does not
+/// see it yet.
+pub fn sync_dir(dir: BorrowedFd<'_>) -> Result<()> {
+    if Mutant::NoDirectorySync.is_on() {
+        return Ok(());
+    }
+    // A descriptor made with O_PATH cannot be synced; `.` of it can.
+    match rustix::fs::fsync(dir) {
+        Err(Errno::BADF) => {
+            let here = rustix::fs::openat(dir, ".", DIRECTORY, Mode::empty()).context("Opening directory")?;
+            rustix::fs::fsync(here)
+        }
+        other => other,
+    }
+    .context("Syncing directory")
+}
+
+/// Makes durable all that was written to the file system that holds `file`: `syncfs`.
+///
+/// For a whole tree (a new deployment) one call of this is cheaper than an `fsync` of every file.
+pub fn sync_fs(file: impl AsFd) -> Result<()> {
+    rustix::fs::syncfs(file).context("Syncing file system")
+}
