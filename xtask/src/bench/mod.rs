@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Our `ostree` beside the peer's, in turn, in one run on one file system.
+
+mod cases;
+pub(crate) mod measure;
+mod report;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use fn_error_context::context;
+use rustix::fs::{CWD, IFlags, Mode, OFlags};
+
+use crate::workspace::Workspace;
+use crate::{build, peer, process, terminal, vm};
+use cases::{CASES, Case};
+use measure::Sample;
+
+/// What can be chosen.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The tree to commit [default: the Debian system of tests-vm with more packages]
+    #[arg(long, value_name = "DIR")]
+    tree: Option<PathBuf>,
+    /// Measured runs of each program, after one to warm up
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    runs: u32,
+    /// Only the cases whose name contains this; docs/performance.md stays as it is
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+}
+
+/// One of the two programs and where its results go.
+struct Side {
+    /// Program and the arguments before its own.
+    program: Vec<OsString>,
+    /// A directory for itself.
+    dir: PathBuf,
+}
+
+/// What the cases share.
+struct Bench {
+    ours: Side,
+    theirs: Side,
+    /// The tree to commit.
+    tree: PathBuf,
+    /// A bare repository with the tree, made by the peer: both programs read the same bytes.
+    repo: PathBuf,
+}
+
+/// The samples of one case.
+struct Measured {
+    case: &'static Case,
+    ours: Vec<Sample>,
+    theirs: Vec<Sample>,
+}
+
+impl Side {
+    fn line<I: IntoIterator<Item = T>, T: Into<OsString>>(&self, arguments: I) -> Vec<OsString> {
+        self.program.iter().cloned().chain(arguments.into_iter().map(Into::into)).collect()
+    }
+
+    fn run<I: IntoIterator<Item = T>, T: Into<OsString>>(&self, arguments: I) -> Result<()> {
+        let line = self.line(arguments);
+        let (program, arguments) = line.split_first().context("no program")?;
+        let mut command = process::command(program);
+        command.args(arguments);
+        process::output(&mut command).map(drop)
+    }
+}
+
+/// Measures every case and writes `docs/performance.md`.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    ensure!(rustix::process::geteuid().is_root(), "bench deploys, which takes root: try sudo ./run bench");
+    ensure!(options.runs > 0, "--runs must be at least 1");
+    build::all(workspace)?;
+    let peer = peer::ensure(workspace)?;
+    let tree = match &options.tree {
+        Some(tree) => std::path::absolute(tree)?,
+        None => vm::bench_tree(workspace, &peer)?,
+    };
+    ensure!(tree.join("usr").is_dir(), "{} is no tree of a system: it has no usr", tree.display());
+    let dir = workspace.target.join("bench");
+    remove(&dir)?;
+    let side = |name: &str, program: Vec<OsString>| Side { program, dir: dir.join(name) };
+    let theirs = peer.command_line().into_iter().map(PathBuf::into_os_string).collect();
+    let bench = Bench {
+        ours: side("ours", vec![workspace.ostree().into_os_string()]),
+        theirs: side("theirs", theirs),
+        tree,
+        repo: dir.join("repo"),
+    };
+    let facts = report::Facts::gather(workspace, &bench)?;
+    prepare(&bench)?;
+    let mut measured = Vec::new();
+    for case in
+        CASES.iter().filter(|case| options.only.as_ref().is_none_or(|part| case.name.contains(part.as_str())))
+    {
+        measured.push(one(&bench, case, options.runs)?);
+    }
+    ensure!(!measured.is_empty(), "no case has that name");
+    let table = report::table(&measured);
+    print!("{table}");
+    if options.only.is_none() {
+        let path = workspace.root.join("docs/performance.md");
+        std::fs::write(&path, report::page(&facts, &table, options.runs))
+            .with_context(|| format!("Writing {}", path.display()))?;
+        println!("wrote {}", path.display());
+    }
+    remove(&dir)
+}
+
+#[context("Preparing the repository that both programs read")]
+fn prepare(bench: &Bench) -> Result<()> {
+    terminal::progress("committing the tree for the cases that read it");
+    for side in [&bench.ours, &bench.theirs] {
+        std::fs::create_dir_all(&side.dir).with_context(|| format!("Creating {}", side.dir.display()))?;
+    }
+    bench.theirs.run([cases::repo_option(&bench.repo), "init".into()])?;
+    bench.theirs.run([
+        cases::repo_option(&bench.repo),
+        "commit".into(),
+        "--branch=bench".into(),
+        bench.tree.clone().into(),
+    ])
+}
+
+/// A, B, A, B …: what disturbs the machine for a while disturbs both.
+#[context("Measuring {}", case.name)]
+fn one(bench: &Bench, case: &'static Case, runs: u32) -> Result<Measured> {
+    let mut measured = Measured { case, ours: Vec::new(), theirs: Vec::new() };
+    for round in 0..=runs.saturating_mul(case.times) {
+        if round % 10 <= 1 || case.times == 1 {
+            terminal::progress(&format!("{} {round}/{}", case.name, runs * case.times));
+        }
+        for (side, samples) in [(&bench.theirs, &mut measured.theirs), (&bench.ours, &mut measured.ours)] {
+            (case.prepare)(bench, side)?;
+            if case.writes {
+                // The writes of the other program are not ours to wait for.
+                rustix::fs::sync();
+            }
+            let sample = measure::measure(&(case.line)(bench, side))?;
+            if round > 0 {
+                samples.push(sample);
+            }
+        }
+    }
+    Ok(measured)
+}
+
+/// Removes a directory, deployments and their immutable flag included.
+fn remove(dir: &Path) -> Result<()> {
+    if !dir.exists() {
+        return Ok(());
+    }
+    make_deployments_mutable(dir)?;
+    std::fs::remove_dir_all(dir).with_context(|| format!("Removing {}", dir.display()))
+}
+
+fn make_deployments_mutable(dir: &Path) -> Result<()> {
+    for side in ["ours", "theirs"] {
+        let deployments = dir.join(side).join("sysroot/ostree/deploy/bench/deploy");
+        let Ok(entries) = std::fs::read_dir(&deployments) else { continue };
+        for entry in entries {
+            let path = entry?.path();
+            if path.is_dir() {
+                make_mutable(&path)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn make_mutable(dir: &Path) -> Result<()> {
+    let fd =
+        rustix::fs::openat(CWD, dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .with_context(|| format!("Opening {}", dir.display()))?;
+    // A file system without flags has none that could be in the way.
+    if let Ok(flags) = rustix::fs::ioctl_getflags(&fd) {
+        rustix::fs::ioctl_setflags(&fd, flags - IFlags::IMMUTABLE)
+            .with_context(|| format!("Making {} mutable", dir.display()))?;
+    }
+    Ok(())
+}

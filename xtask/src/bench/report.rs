@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The page `docs/performance.md`.
+
+use std::fmt::Write as _;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::measure::{Sample, median};
+use super::{Bench, Measured};
+use crate::process;
+use crate::workspace::Workspace;
+
+/// MiB that no command of ours should go beyond.
+const MEMORY_TARGET: f64 = 60.0;
+
+/// Under what the figures were taken.
+pub(crate) struct Facts {
+    lines: Vec<String>,
+}
+
+impl Facts {
+    /// Reads them from this machine, before the load of the measuring itself.
+    pub(crate) fn gather(workspace: &Workspace, bench: &Bench) -> Result<Self> {
+        let said = |line: &[&str]| -> Result<String> {
+            let (program, arguments) = line.split_first().context("no program")?;
+            let mut command = process::command(program);
+            command.args(arguments).current_dir(&workspace.root);
+            Ok(process::output(&mut command)?.trim().to_owned())
+        };
+        let read = |path: &str| std::fs::read_to_string(path).with_context(|| format!("Reading {path}"));
+        let after = |text: &str, key: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key));
+            line.map_or("unknown", |rest| rest.trim_start_matches([':', ' ', '\t'])).to_owned()
+        };
+        let cpu = after(&read("/proc/cpuinfo")?, "model name");
+        let cores = std::thread::available_parallelism().context("Counting the cores")?;
+        let memory = after(&read("/proc/meminfo")?, "MemTotal");
+        let load = read("/proc/loadavg")?.split(' ').next().unwrap_or_default().to_owned();
+        let target = workspace.target.to_string_lossy();
+        let (files, bytes) = size_of(&bench.tree)?;
+        let peer = process::output(
+            process::command(bench.theirs.program.first().context("no peer")?)
+                .args(bench.theirs.program.iter().skip(1))
+                .arg("--version"),
+        )?;
+        let peer =
+            peer.lines().find_map(|line| line.trim().strip_prefix("Version: ")).unwrap_or("?").to_owned();
+        let lines = vec![
+            format!("date: {}", said(&["date", "-u", "+%Y-%m-%d %H:%M UTC"])?),
+            format!("commit: {}", said(&["git", "describe", "--always", "--dirty", "--abbrev=12"])?),
+            format!("peer: Debian trixie's ostree {}", peer.trim_matches('\'')),
+            format!("processor: {cpu}, {cores} cores; memory: {memory}"),
+            format!(
+                "kernel: {}; file system: {}",
+                said(&["uname", "-r"])?,
+                said(&["stat", "-fc", "%T", &target])?
+            ),
+            format!("load of the machine at the start: {load}"),
+            format!("tree: {files} files, {:.0} MB", bytes as f64 / 1e6),
+        ];
+        Ok(Self { lines })
+    }
+}
+
+/// Regular files of a tree, and their bytes.
+fn size_of(tree: &Path) -> Result<(u64, u64)> {
+    let (mut files, mut bytes) = (0, 0);
+    let mut left = vec![tree.to_owned()];
+    while let Some(dir) = left.pop() {
+        for entry in std::fs::read_dir(&dir).with_context(|| format!("Reading {}", dir.display()))? {
+            let entry = entry.with_context(|| format!("Reading {}", dir.display()))?;
+            let metadata =
+                entry.metadata().with_context(|| format!("Looking at {}", entry.path().display()))?;
+            if metadata.is_dir() {
+                left.push(entry.path());
+            } else if metadata.is_file() {
+                files += 1;
+                bytes += metadata.size();
+            }
+        }
+    }
+    Ok((files, bytes))
+}
+
+/// The table of all cases and the row of memory.
+pub(crate) fn table(measured: &[Measured]) -> String {
+    let mut text = String::from(
+        "| what | ours | peer | ratio | at most | | CPU ratio | our peak MiB | peer's |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
+    );
+    let mut highest: f64 = 0.0;
+    for row in measured {
+        let (ours, theirs) = (wall(&row.ours), wall(&row.theirs));
+        let (our_peak, their_peak) = (peak(&row.ours), peak(&row.theirs));
+        highest = highest.max(our_peak);
+        let ratio = ours / theirs;
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {ratio:.2} | {} | {} | {:.2} | {our_peak:.1} | {their_peak:.1} |",
+            row.case.name,
+            seconds(ours),
+            seconds(theirs),
+            row.case.target,
+            verdict(ratio <= row.case.target),
+            cpu(&row.ours) / cpu(&row.theirs),
+        );
+    }
+    let _ = writeln!(
+        text,
+        "| highest peak of memory | {highest:.1} MiB | | | {MEMORY_TARGET} MiB | {} | | | |",
+        verdict(highest <= MEMORY_TARGET)
+    );
+    text
+}
+
+/// The whole page.
+pub(crate) fn page(facts: &Facts, table: &str, runs: u32) -> String {
+    let facts: String = facts.lines.iter().map(|line| format!("- {line}\n")).collect();
+    format!(
+        "# Performance\n\nWritten by `./run bench`, which measures our `ostree` beside Debian's in turn, in one run.\n\n{facts}\n{table}\n\
+         Medians of {runs} runs each (start-up: 20 times as many) after one run that warms the page cache; times are wall\n\
+         clock from before the start of the program to its end. Both programs work on the same file system, read the same\n\
+         tree and the same repository (made by the peer), keep their default settings for fsync, and begin a case that\n\
+         writes with nothing left to write. The peer runs by its own loader, not through a shell. Memory is the peak of the\n\
+         resident set as the kernel counted it, shared libraries included; the floor of some MiB is that of the process which measures.\n"
+    )
+}
+
+fn of(samples: &[Sample], value: impl Fn(&Sample) -> f64) -> f64 {
+    median(&samples.iter().map(value).collect::<Vec<_>>())
+}
+
+fn wall(samples: &[Sample]) -> f64 {
+    of(samples, |sample| sample.wall.as_secs_f64())
+}
+
+fn cpu(samples: &[Sample]) -> f64 {
+    of(samples, |sample| sample.cpu.as_secs_f64())
+}
+
+/// MiB.
+fn peak(samples: &[Sample]) -> f64 {
+    of(samples, |sample| sample.peak_kib as f64 / 1024.0)
+}
+
+fn seconds(value: f64) -> String {
+    if value < 0.1 { format!("{:.2} ms", value * 1000.0) } else { format!("{value:.2} s") }
+}
+
+fn verdict(met: bool) -> &'static str {
+    if met { "met" } else { "missed" }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::cases::CASES;
+    use super::*;
+
+    fn samples(millis: u64, peak_kib: u64) -> Vec<Sample> {
+        let time = Duration::from_millis(millis);
+        vec![Sample { wall: time, cpu: time, peak_kib }; 3]
+    }
+
+    #[test]
+    fn rows_say_whether_the_target_is_met() {
+        let case = CASES.iter().find(|case| case.name.starts_with("commit")).unwrap();
+        for (millis, peak, expected) in [(500, 1024, ["met", "met"]), (700, 70 * 1024, ["missed", "missed"])]
+        {
+            let text = table(&[Measured { case, ours: samples(millis, peak), theirs: samples(1000, 9000) }]);
+            let verdicts: Vec<&str> =
+                text.lines().skip(2).map(|line| line.split('|').nth(6).unwrap().trim()).collect();
+            assert_eq!(verdicts, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(seconds(0.00123), "1.23 ms");
+        assert_eq!(seconds(12.3), "12.30 s");
+    }
+}

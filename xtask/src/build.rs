@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Release builds: the programs of the running system together, the static program of the initramfs by itself.
+
+use anyhow::Result;
+use fn_error_context::context;
+
+use crate::workspace::Workspace;
+use crate::{process, static_program, terminal};
+
+/// The packages whose programs a distribution installs, less the static one.
+const PACKAGES: [&str; 2] = ["cli", "early-boot"];
+
+/// Builds everything that `install` lays out.
+pub(crate) fn all(workspace: &Workspace) -> Result<()> {
+    programs()?;
+    initramfs(workspace)?;
+    static_program::check(workspace)?;
+    terminal::progress(&format!("built {}", workspace.ostree().display()));
+    terminal::progress(&format!("built {}", workspace.prepare_root().display()));
+    Ok(())
+}
+
+#[context("Building the programs")]
+fn programs() -> Result<()> {
+    terminal::progress("cargo build --release");
+    let mut cargo = process::cargo("build");
+    cargo.arg("--release");
+    for package in PACKAGES {
+        cargo.args(["--package", package]);
+    }
+    process::run(cargo)
+}
+
+/// A call of its own: built along with the others, it would get their features. The explicit target keeps `crt-static` away
+/// from build scripts and procedural macros, which have to be loaded dynamically.
+#[context("Building the static program")]
+fn initramfs(workspace: &Workspace) -> Result<()> {
+    terminal::progress("cargo build --profile initramfs (static)");
+    let mut cargo = process::cargo("build");
+    cargo.args(["--package", "prepare-root", "--profile", "initramfs", "--target", &workspace.triple]);
+    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
+    process::run(cargo)
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Every fuzz target for a short time. Built by plain cargo with the coverage flags that cargo-fuzz uses, so that a fresh
+//! machine does not compile cargo-fuzz first; the longer runs of a developer are `cargo fuzz run -s none TARGET`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use fn_error_context::context;
+use serde::Deserialize;
+
+use crate::workspace::Workspace;
+use crate::{process, terminal};
+
+/// Counters at the edges of the code and the operands of comparisons, which libFuzzer steers by.
+const FLAGS: &str = "--cfg fuzzing -C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 \
+                     -C llvm-args=-sanitizer-coverage-inline-8bit-counters -C llvm-args=-sanitizer-coverage-pc-table \
+                     -C llvm-args=-sanitizer-coverage-trace-compares -C debug-assertions -C overflow-checks \
+                     -C codegen-units=1";
+
+#[derive(Deserialize)]
+struct Manifest {
+    bin: Vec<Bin>,
+}
+
+#[derive(Deserialize)]
+struct Bin {
+    name: String,
+}
+
+/// Builds and runs every target for some seconds.
+pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<()> {
+    let room = workspace.root.join("formats/fuzz");
+    let targets = targets(&room)?;
+    let programs = build(workspace, &room)?;
+    let mut broken = Vec::new();
+    for target in &targets {
+        terminal::progress(&format!("fuzzing {target} for {seconds} s"));
+        if let Err(error) = fuzz(workspace, &room, &programs, target, seconds) {
+            println!("FAILED  {target}: {error:#}");
+            broken.push(target.as_str());
+        } else {
+            println!("ok      {target}");
+        }
+    }
+    if !broken.is_empty() {
+        bail!("{} of {} targets found something: {}", broken.len(), targets.len(), broken.join(", "));
+    }
+    Ok(())
+}
+
+fn targets(room: &Path) -> Result<Vec<String>> {
+    let path = room.join("Cargo.toml");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("Reading {}", path.display()))?;
+    let manifest: Manifest = toml::from_str(&text).with_context(|| format!("Parsing {}", path.display()))?;
+    ensure!(!manifest.bin.is_empty(), "{} has no target", path.display());
+    Ok(manifest.bin.into_iter().map(|bin| bin.name).collect())
+}
+
+#[context("Building the fuzz targets")]
+fn build(workspace: &Workspace, room: &Path) -> Result<PathBuf> {
+    terminal::progress("cargo build of the fuzz targets, with coverage");
+    let target = workspace.target.join("fuzz");
+    let mut cargo = process::cargo("build");
+    cargo.args(["--release", "--bins", "--target", &workspace.triple]);
+    cargo.arg("--manifest-path").arg(room.join("Cargo.toml")).arg("--target-dir").arg(&target);
+    cargo.env("RUSTFLAGS", FLAGS);
+    process::run(cargo)?;
+    Ok(target.join(&workspace.triple).join("release"))
+}
+
+#[context("Fuzzing {target}")]
+fn fuzz(workspace: &Workspace, room: &Path, programs: &Path, target: &str, seconds: u32) -> Result<()> {
+    // What the fuzzer learns is kept over runs; what we give it to start from is in the checkout.
+    let corpus = workspace.target.join("fuzz/corpus").join(target);
+    let artifacts = workspace.target.join("fuzz/artifacts").join(target);
+    for dir in [&corpus, &artifacts] {
+        std::fs::create_dir_all(dir).with_context(|| format!("Creating {}", dir.display()))?;
+    }
+    let mut command = process::command(programs.join(target));
+    command.arg(&corpus);
+    let seeds = room.join("seeds").join(target);
+    if seeds.is_dir() {
+        command.arg(seeds);
+    }
+    command
+        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-artifact_prefix={}/", artifacts.display()));
+    command.args(["-timeout=10", "-rss_limit_mb=512", "-max_len=65536"]);
+    process::run(command)
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `./run test`: every stage runs even when another failed, and the end says what each did and how long it took.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::lint::{self, Verdict};
+use crate::peer::{self, Peer};
+use crate::workspace::Workspace;
+use crate::{build, install, process, terminal, units, vm};
+
+/// What a stage counted.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Outcome {
+    passed: u32,
+    failed: u32,
+    skipped: u32,
+    /// What a reader must know: names of tests that failed or did not run.
+    notes: Vec<String>,
+}
+
+impl Outcome {
+    fn passed(count: u32) -> Self {
+        Self { passed: count, ..Self::default() }
+    }
+
+    fn failed(note: String) -> Self {
+        Self { failed: 1, notes: vec![note], ..Self::default() }
+    }
+}
+
+struct Stage {
+    name: &'static str,
+    /// Left out by `--quick`.
+    slow: bool,
+    run: fn(&Workspace) -> Result<Outcome>,
+}
+
+const STAGES: &[Stage] = &[
+    Stage { name: "rules", slow: false, run: rules },
+    Stage { name: "build", slow: false, run: build_and_install },
+    Stage { name: "units", slow: false, run: verify_units },
+    Stage { name: "peer", slow: false, run: make_peer },
+    Stage { name: "tests", slow: false, run: cargo_test },
+    Stage { name: "machines", slow: true, run: machines },
+];
+
+/// Runs the stages; the last line printed is the sum.
+pub(crate) fn run(workspace: &Workspace, quick: bool) -> Result<ExitCode> {
+    let mut done: Vec<(&str, Duration, Outcome)> = Vec::new();
+    let begin = Instant::now();
+    for stage in STAGES.iter().filter(|stage| !(quick && stage.slow)) {
+        terminal::progress(&format!("stage {}", stage.name));
+        let start = Instant::now();
+        let outcome = (stage.run)(workspace).unwrap_or_else(|error| Outcome::failed(format!("{error:#}")));
+        done.push((stage.name, start.elapsed(), outcome));
+    }
+    let sum = |count: fn(&Outcome) -> u32| done.iter().map(|(_, _, outcome)| count(outcome)).sum::<u32>();
+    println!("\n{:<10} {:>8} {:>7} {:>7} {:>8}", "stage", "seconds", "passed", "failed", "skipped");
+    for (name, time, outcome) in &done {
+        println!(
+            "{name:<10} {:>8.1} {:>7} {:>7} {:>8}",
+            time.as_secs_f64(),
+            outcome.passed,
+            outcome.failed,
+            outcome.skipped
+        );
+    }
+    println!("{:<10} {:>8.1}", "all", begin.elapsed().as_secs_f64());
+    for (name, _, outcome) in &done {
+        for note in &outcome.notes {
+            println!("{name}: {note}");
+        }
+    }
+    if quick {
+        println!("not run with --quick: the stage machines");
+    }
+    let failed = sum(|outcome| outcome.failed);
+    println!(
+        "{} passed, {failed} failed, {} skipped",
+        sum(|outcome| outcome.passed),
+        sum(|outcome| outcome.skipped)
+    );
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn rules(workspace: &Workspace) -> Result<Outcome> {
+    let mut all = Outcome::default();
+    for (name, check) in lint::RULES {
+        terminal::progress(name);
+        match check(workspace) {
+            Ok(Verdict::Holds) => all.passed += 1,
+            Ok(Verdict::Skipped(why)) => {
+                all.skipped += 1;
+                all.notes.push(format!("skipped: {name}: {why}"));
+            }
+            Err(error) => {
+                all.failed += 1;
+                all.notes.push(format!("FAILED: {name}: {error:#}"));
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn build_and_install(workspace: &Workspace) -> Result<Outcome> {
+    // A file of a former build must not stand in for one that is missing now.
+    if workspace.destdir().exists() {
+        std::fs::remove_dir_all(workspace.destdir())?;
+    }
+    build::all(workspace)?;
+    install::built(workspace, &workspace.destdir())?;
+    Ok(Outcome::passed(2))
+}
+
+fn verify_units(workspace: &Workspace) -> Result<Outcome> {
+    units::verify(workspace).map(Outcome::passed)
+}
+
+fn make_peer(workspace: &Workspace) -> Result<Outcome> {
+    let peer = peer::ensure(workspace)?;
+    let version = process::output(process::command(&peer.program).arg("--version"))?;
+    anyhow::ensure!(version.contains("libostree:"), "{} does not run", peer.program.display());
+    Ok(Outcome::passed(1))
+}
+
+/// All tests of the default members. Those that compare with the peer are marked as ignored, because plain `cargo test` has
+/// no peer; here it is there, so they all run.
+fn cargo_test(workspace: &Workspace) -> Result<Outcome> {
+    let peer = Peer::at(&workspace.cache);
+    let mut cargo = process::cargo("test");
+    cargo.current_dir(&workspace.root).args(["--no-fail-fast", "--", "--include-ignored"]);
+    cargo.envs(peer.environment()).env("OSTREE_RS_DESTDIR", workspace.destdir());
+    counted(process::capture(cargo)?)
+}
+
+fn machines(workspace: &Workspace) -> Result<Outcome> {
+    let peer = Peer::at(&workspace.cache);
+    counted(process::capture(vm::driver(workspace, &peer, &["run"])?)?)
+}
+
+/// Counts from the output of a test harness; a failure without any failed test is one of its own.
+fn counted(finished: process::Finished) -> Result<Outcome> {
+    let mut outcome = count(&finished.output);
+    if !finished.success && !terminal::watched() {
+        for line in finished.output.lines().filter(|line| !line.ends_with(" ... ok")) {
+            eprintln!("{line}");
+        }
+    }
+    if !finished.success && outcome.failed == 0 {
+        outcome.failed = 1;
+        outcome.notes.push("FAILED: did not build, or ended before its tests did".to_owned());
+    }
+    if finished.success && outcome.passed == 0 {
+        return Ok(Outcome::failed("no test ran".to_owned()));
+    }
+    Ok(outcome)
+}
+
+/// Adds up the lines `test result: ok. 3 passed; 0 failed; 1 ignored; …` and names what failed or was ignored.
+fn count(output: &str) -> Outcome {
+    let mut outcome = Outcome::default();
+    for line in output.lines() {
+        if let Some(result) = line.split_once("test result: ").map(|(_, rest)| rest) {
+            let number = |what: &str| {
+                let words = result.split(['.', ';']).filter_map(|part| part.trim().strip_suffix(what));
+                words.filter_map(|count| count.trim().parse::<u32>().ok()).sum::<u32>()
+            };
+            outcome.passed += number(" passed");
+            outcome.failed += number(" failed");
+            outcome.skipped += number(" ignored");
+        } else if let Some(name) = line.strip_prefix("test ") {
+            if let Some((name, _)) = name.split_once(" ... FAILED") {
+                outcome.notes.push(format!("FAILED: {name}"));
+            } else if let Some((name, why)) = name.split_once(" ... ignored") {
+                outcome.notes.push(format!("skipped: {name}{why}"));
+            }
+        }
+    }
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTPUT: &str = "running 4 tests\ntest a::b ... ok\ntest c ... FAILED\ntest d ... ignored, needs a thing\n\
+        test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s\n\
+        test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out; finished in 0.01s\n";
+
+    #[test]
+    fn harness_output() {
+        let outcome = count(OUTPUT);
+        assert_eq!((outcome.passed, outcome.failed, outcome.skipped), (6, 1, 1));
+        assert_eq!(outcome.notes, ["FAILED: c", "skipped: d, needs a thing"]);
+    }
+
+    #[test]
+    fn silence_is_no_success() {
+        let finished = |success, output: &str| process::Finished { success, output: output.to_owned() };
+        assert_eq!(counted(finished(true, "")).unwrap().failed, 1);
+        assert_eq!(counted(finished(false, "error: could not compile\n")).unwrap().failed, 1);
+        assert_eq!(
+            counted(finished(true, "test result: ok. 1 passed; 0 failed; 0 ignored\n")).unwrap(),
+            Outcome::passed(1)
+        );
+    }
+}

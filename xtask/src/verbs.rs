@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The command line: each verb calls one function.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+use crate::{bench, build, fuzz_check, install, lint, peer, test, vm};
+
+#[derive(Parser)]
+#[command(name = "run", bin_name = "./run", about = "Build, test, measure and show this project")]
+struct CommandLine {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Build all programs, and the static program of the initramfs
+    Build,
+    /// Build, then lay the programs out in DIR as a distribution packages them
+    Install {
+        /// The directory that stands for `/`
+        #[arg(long, value_name = "DIR")]
+        destdir: PathBuf,
+    },
+    /// Run every check and test; ends with a summary
+    Test {
+        /// Leave out the virtual machines
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Build a Debian system, commit it, deploy it onto a disk and boot it
+    Demo,
+    /// Boot the demo's disk and give a shell in it
+    Vm,
+    /// Measure our `ostree` beside Debian's; writes docs/performance.md
+    Bench(bench::Options),
+    /// Clippy, formatting, licences, and the rules of this repository
+    Lint,
+    /// Make the Debian tree that holds the `ostree` we compare with
+    Peer,
+    /// Run every fuzz target for a short time
+    FuzzCheck {
+        /// Seconds a target
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        seconds: u32,
+    },
+    /// Run PROGRAM and print its time and peak memory (used by `bench`)
+    #[command(hide = true, name = "measure-one")]
+    MeasureOne {
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        program: Vec<std::ffi::OsString>,
+    },
+}
+
+/// Entry point of the `xtask` program.
+#[must_use]
+pub fn main() -> ExitCode {
+    match dispatch(CommandLine::parse().verb) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(verb: Verb) -> Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    match verb {
+        Verb::Build => build::all(&workspace)?,
+        Verb::Install { destdir } => install::into(&workspace, &destdir)?,
+        Verb::Test { quick } => return test::run(&workspace, quick),
+        Verb::Demo => vm::demo(&workspace)?,
+        Verb::Vm => vm::shell(&workspace)?,
+        Verb::Bench(options) => bench::run(&workspace, &options)?,
+        Verb::Lint => lint::run(&workspace)?,
+        Verb::Peer => println!("{}", peer::ensure(&workspace)?.program.display()),
+        Verb::FuzzCheck { seconds } => fuzz_check::run(&workspace, seconds)?,
+        Verb::MeasureOne { program } => bench::measure::print_one(&program)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Handing over to `tests-vm`, which knows images and virtual machines and uses our installed programs only.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+use fn_error_context::context;
+
+use crate::peer::{self, Peer};
+use crate::workspace::Workspace;
+use crate::{install, process, terminal};
+
+/// Builds a Debian system, commits, deploys and boots it.
+pub(crate) fn demo(workspace: &Workspace) -> Result<()> {
+    install::into(workspace, &workspace.destdir())?;
+    process::interactive(driver(workspace, &peer::ensure(workspace)?, &["demo"])?)
+}
+
+/// A shell in the demo's system.
+pub(crate) fn shell(workspace: &Workspace) -> Result<()> {
+    install::into(workspace, &workspace.destdir())?;
+    process::interactive(driver(workspace, &peer::ensure(workspace)?, &["shell"])?)
+}
+
+/// The real tree that `bench` commits.
+#[context("Making the tree to measure with")]
+pub(crate) fn bench_tree(workspace: &Workspace, peer: &Peer) -> Result<PathBuf> {
+    terminal::progress("tests-vm bench-tree");
+    let path = process::output(&mut driver(workspace, peer, &["bench-tree"])?)?;
+    Ok(PathBuf::from(path.trim_end().lines().last().unwrap_or_default()))
+}
+
+/// The command line of `tests-vm`, built first.
+pub(crate) fn driver(workspace: &Workspace, peer: &Peer, arguments: &[&str]) -> Result<Command> {
+    let mut cargo = process::cargo("build");
+    cargo.args(["--package", "tests-vm", "--bin", "tests-vm"]);
+    process::run(cargo)?;
+    let mut command = process::command(workspace.target.join("debug/tests-vm"));
+    command.args(arguments);
+    command.env("OSTREE_RS_DESTDIR", workspace.destdir()).env("OSTREE_RS_CACHE", &workspace.cache);
+    command.envs(peer.environment());
+    Ok(command)
+}
