@@ -9,7 +9,9 @@ pub mod checksum;
 pub mod gvariant;
 pub mod kernel_args;
 pub mod keyfile;
+pub mod object;
 pub mod os_release;
+pub mod run_state;
 pub mod version;
 
 pub use checksum::{Checksum, Hasher};
