@@ -20,6 +20,9 @@ pub(crate) struct Finished {
 pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.env("LC_ALL", "C.UTF-8").stdin(std::process::Stdio::null());
+    if !terminal::watched() {
+        command.env("TERM", "dumb");
+    }
     command
 }
 
