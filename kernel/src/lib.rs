@@ -3,3 +3,4 @@
 
 pub mod ext4_checkpoint;
 pub mod freeze;
+pub mod mount_setattr;
