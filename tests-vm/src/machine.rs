@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The QEMU driver: one guest, booted from a kernel and an initramfs, watched until it ends or runs out of time.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use fn_error_context::context;
+
+use crate::budget::Tier;
+use crate::command::last_lines;
+use crate::guest::Credential;
+use crate::report::Report;
+
+/// Lines of the console that an error quotes.
+const QUOTED_LINES: usize = 25;
+
+/// How often a running guest is looked at.
+const POLL: Duration = Duration::from_millis(50);
+
+/// A guest to be. Its disks are never changed: what it writes is dropped when it ends.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    /// Scratch directory, kept with its logs when the boot fails.
+    pub(crate) directory: PathBuf,
+    /// The kernel image.
+    pub(crate) kernel: PathBuf,
+    /// Initial RAM disks, loaded behind one another.
+    pub(crate) initrd: Vec<Vec<u8>>,
+    /// The kernel command line.
+    pub(crate) arguments: String,
+    /// Raw disk images with their serials, seen as `/dev/vda` and on.
+    pub(crate) disks: Vec<(PathBuf, &'static str)>,
+    /// System credentials.
+    pub(crate) credentials: Vec<Credential>,
+}
+
+/// How a boot went.
+#[derive(Debug)]
+pub(crate) struct Boot {
+    /// What the guest's script sent.
+    pub(crate) report: Report,
+    /// From the start of QEMU to its end.
+    pub(crate) duration: Duration,
+}
+
+impl Machine {
+    /// Boots and waits for the end of the guest. A boot that runs out of time, or whose script did not reach its end,
+    /// is an error that quotes the console and names the directory with the logs.
+    pub(crate) fn boot(&self, tier: Tier, limit: Duration) -> Result<Boot> {
+        self.boot_and_watch(tier, limit, |_| ())
+    }
+
+    /// As `boot`; `watch` is called again and again with all that the guest's script sent so far.
+    pub(crate) fn boot_and_watch(
+        &self,
+        tier: Tier,
+        limit: Duration,
+        mut watch: impl FnMut(&str),
+    ) -> Result<Boot> {
+        let report_file = self.directory.join("report.txt");
+        fs::write(&report_file, "").with_context(|| format!("Creating {}", report_file.display()))?;
+        let mut qemu = self.command()?;
+        for (id, file) in [("console", "console.txt"), ("report", "report.txt")] {
+            let file = self.directory.join(file);
+            qemu.arg("-chardev").arg(option(&format!("file,id={id},path="), &file));
+        }
+        qemu.args(["-serial", "chardev:console", "-device", "virtio-serial-pci"]);
+        qemu.args(["-device", "virtserialport,chardev=report,name=report"]);
+        let errors = fs::File::create(self.directory.join("qemu.txt")).context("Creating qemu.txt")?;
+        qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
+
+        tier.count();
+        let start = Instant::now();
+        let child = qemu.spawn().context("Running qemu-system-x86_64 (is it installed?)")?;
+        let ended = wait(child, limit, || watch(&read_lossy(&report_file)))?;
+        let report = Report::parse(&read_lossy(&report_file));
+        self.judge(ended, &report, limit)?;
+        for big in ["initrd", "payload.tar"] {
+            let _ = fs::remove_file(self.directory.join(big));
+        }
+        let _ = fs::remove_dir_all(self.directory.join("peer"));
+        Ok(Boot { report, duration: start.elapsed() })
+    }
+
+    /// Boots with the console on this terminal, until the guest ends or the user leaves.
+    pub(crate) fn interact(&self) -> Result<()> {
+        let mut qemu = self.command()?;
+        qemu.args(["-serial", "mon:stdio"]);
+        let status = qemu.status().context("Running qemu-system-x86_64 (is it installed?)")?;
+        if !status.success() {
+            bail!("qemu-system-x86_64 failed ({status})");
+        }
+        Ok(())
+    }
+
+    #[context("Preparing the guest in {}", self.directory.display())]
+    fn command(&self) -> Result<Command> {
+        let initrd = self.directory.join("initrd");
+        fs::write(&initrd, joined(&self.initrd)).with_context(|| format!("Writing {}", initrd.display()))?;
+        let mut qemu = Command::new("qemu-system-x86_64");
+        qemu.args([
+            "-machine",
+            "q35,sata=off,smbus=off,usb=off",
+            "-accel",
+            "tcg,thread=multi",
+            "-cpu",
+            "max",
+        ]);
+        qemu.args(["-smp", "1", "-m", "1024", "-nodefaults", "-no-reboot", "-display", "none"]);
+        qemu.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&initrd).arg("-append").arg(&self.arguments);
+        for (index, (image, serial)) in self.disks.iter().enumerate() {
+            qemu.arg("-drive").arg(option(
+                &format!("if=none,id=disk{index},format=raw,snapshot=on,cache=unsafe,file="),
+                image,
+            ));
+            qemu.arg("-device").arg(format!("virtio-blk-pci,drive=disk{index},serial={serial}"));
+        }
+        for (name, value) in &self.credentials {
+            // Text after the file's name is the credential as the firmware tables carry it.
+            let file = self.directory.join(format!("credential-{name}"));
+            let text = format!("io.systemd.credential:{name}={value}");
+            fs::write(&file, text).with_context(|| format!("Writing {}", file.display()))?;
+            qemu.arg("-smbios").arg(option("type=11,path=", &file));
+        }
+        Ok(qemu)
+    }
+
+    fn judge(&self, ended: Option<ExitStatus>, report: &Report, limit: Duration) -> Result<()> {
+        let what = match ended {
+            None => format!("the guest did not end within {} s", limit.as_secs()),
+            Some(status) if !status.success() => {
+                format!("QEMU failed ({status}): {}", read_lossy(&self.directory.join("qemu.txt")).trim())
+            }
+            Some(_) if !report.complete => "the guest ended before its script did".to_owned(),
+            Some(_) => return Ok(()),
+        };
+        let console = printable(&read_lossy(&self.directory.join("console.txt")));
+        bail!(
+            "{what}; logs in {}; the console's end:\n{}",
+            self.directory.display(),
+            last_lines(&console, QUOTED_LINES)
+        )
+    }
+}
+
+/// Waits for the end of a child, or kills it when the time is over (`None`).
+fn wait(mut child: Child, limit: Duration, mut watch: impl FnMut()) -> Result<Option<ExitStatus>> {
+    let start = Instant::now();
+    loop {
+        let ended = child.try_wait().context("Waiting for QEMU")?;
+        watch();
+        if ended.is_some() {
+            return Ok(ended);
+        }
+        if start.elapsed() > limit {
+            child.kill().context("Ending QEMU")?;
+            child.wait().context("Waiting for QEMU")?;
+            return Ok(None);
+        }
+        thread::sleep(POLL);
+    }
+}
+
+/// Archives one after another, each starting at a multiple of four bytes as the kernel wants it.
+fn joined(archives: &[Vec<u8>]) -> Vec<u8> {
+    let mut all = Vec::new();
+    for archive in archives {
+        all.resize(usize::next_multiple_of(all.len(), 4), 0);
+        all.extend_from_slice(archive);
+    }
+    all
+}
+
+/// An option of QEMU that ends in a file name, in which a comma is written twice.
+fn option(prefix: &str, file: &Path) -> OsString {
+    let mut option = OsString::from(prefix);
+    option.push(file.to_string_lossy().replace(',', ",,"));
+    option
+}
+
+fn read_lossy(file: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned()
+}
+
+/// A console's text without escape sequences and other control characters.
+fn printable(console: &str) -> String {
+    let mut text = String::new();
+    let mut characters = console.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character == '\u{1b}' {
+            if characters.next_if_eq(&'[').is_some() {
+                while characters.next().is_some_and(|next| !('@'..='~').contains(&next)) {}
+            } else {
+                characters.next();
+            }
+        } else if character == '\n' || !character.is_control() {
+            text.push(character);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_taken_out_of_a_console() {
+        assert_eq!(printable("\u{1b}[0;32mOK\u{1b}[0m \u{1b}(Bdone\r\n\u{1b}"), "OK Bdone\n");
+        assert_eq!(printable("\u{1b}["), "");
+    }
+
+    #[test]
+    fn archives_are_aligned() {
+        assert_eq!(joined(&[vec![1; 5], vec![2; 3]]), [1, 1, 1, 1, 1, 0, 0, 0, 2, 2, 2]);
+    }
+
+    #[test]
+    fn commas_in_file_names_are_doubled() {
+        assert_eq!(option("path=", Path::new("/a,b")), "path=/a,,b");
+    }
+
+    #[test]
+    fn a_child_out_of_time_is_ended() {
+        let child = Command::new("sleep").arg("60").spawn().unwrap();
+        let mut calls = 0;
+        assert!(wait(child, Duration::from_millis(1), || calls += 1).unwrap().is_none());
+        assert!(calls > 0);
+    }
+}

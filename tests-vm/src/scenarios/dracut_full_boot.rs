@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The whole way: kernel, dracut's initramfs with our module, systemd, our generator and units, up to multi-user; with
+//! both values of `sysroot.readonly`. What is mounted where, what can be written, and whether our `ostree` and the C
+//! `ostree` recognise the deployment as the booted one.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{Bench, check};
+use crate::budget::Tier;
+use crate::guest;
+use crate::machine::{Boot, Machine};
+use crate::mountinfo;
+use crate::report::Report;
+use crate::{payload, peer};
+
+/// Measured: 27 s on a quiet machine, 55 s on a busy one, under emulation.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// `sysroot.readonly=true`, as the tree's own configuration has it.
+pub(super) fn readonly(bench: &Bench) -> Result<()> {
+    boot_and_check(bench, true)
+}
+
+/// `sysroot.readonly=false`, by the administrator's layer of the configuration.
+pub(super) fn writable(bench: &Bench) -> Result<()> {
+    boot_and_check(bench, false)
+}
+
+fn boot_and_check(bench: &Bench, sysroot_readonly: bool) -> Result<()> {
+    let prepared = bench.prepared()?;
+    let peer = peer::collect(bench.environment.peer()?, &bench.directory)?;
+    let payload = payload::pack(&bench.directory, &script(), &[&peer])?;
+    let mut initrd = vec![prepared.disk.initrd.clone()];
+    if !sysroot_readonly {
+        initrd.push(guest::configuration_initramfs("[sysroot]\nreadonly=false\n"));
+    }
+    let machine = Machine {
+        directory: bench.directory.clone(),
+        kernel: prepared.disk.kernel.clone(),
+        initrd,
+        arguments: format!(
+            "{} {} {}",
+            prepared.disk.entry.options,
+            guest::ARGUMENTS,
+            guest::SCENARIO_ARGUMENTS
+        ),
+        disks: vec![(prepared.disk.image.clone(), "root"), (payload, "payload")],
+        credentials: guest::SCENARIO_CREDENTIALS.to_vec(),
+    };
+    let Boot { report, duration } = machine.boot(Tier::FullBoot, LIMIT)?;
+    println!("full boot, sysroot.readonly={sysroot_readonly}: {:.1} s", duration.as_secs_f64());
+    let deployment = format!("{}.0", prepared.commit.checksum);
+    check_mounts(&report, &deployment, sysroot_readonly)?;
+    check_writes(&report, sysroot_readonly)?;
+    check_units(&report)?;
+    check_status(&report, "status", &deployment)?;
+    check_status(&report, "peer", &deployment)
+}
+
+fn script() -> String {
+    format!(
+        "section running systemctl is-system-running --wait\n\
+         section failed systemctl --failed --plain --no-legend --no-pager\n\
+         section remount systemctl is-active ostree-remount.service\n\
+         section mounts cat /proc/self/mountinfo\n\
+         section booted test -e /run/ostree-booted\n\
+         for place in usr etc var sysroot; do section \"write $place\" touch /$place/written; done\n\
+         section status ostree admin status\n\
+         section peer {} admin status\n",
+        peer::COMMAND
+    )
+}
+
+fn check_mounts(report: &Report, deployment: &str, sysroot_readonly: bool) -> Result<()> {
+    let section = report.section("mounts")?;
+    let mounts = mountinfo::parse(&section.lines);
+    check(mounts.is_some(), "the mount table is readable", &section.lines)?;
+    let mounts = mounts.unwrap_or_default();
+    let root_of = |point: &str| mountinfo::at(&mounts, point).map(|mount| mount.root.as_str());
+    let deployment = format!("/ostree/deploy/debian/deploy/{deployment}");
+    check(root_of("/") == Some(&deployment), "/ is the deployment", root_of("/"))?;
+    check(root_of("/sysroot") == Some("/"), "/sysroot is the physical root", root_of("/sysroot"))?;
+    check(root_of("/var") == Some("/ostree/deploy/debian/var"), "/var is the stateroot's", root_of("/var"))?;
+    check(root_of("/boot") == Some("/boot"), "/boot is the one of the physical root", root_of("/boot"))?;
+    let usr = mountinfo::at(&mounts, "/usr");
+    check(usr.is_some_and(mountinfo::Mount::read_only), "/usr is mounted read-only", usr)?;
+    let sysroot = mountinfo::at(&mounts, "/sysroot");
+    check(
+        sysroot.is_some_and(|mount| mount.read_only() == sysroot_readonly && mount.file_system == "ext4"),
+        "/sysroot is mounted as sysroot.readonly says",
+        sysroot,
+    )?;
+    check(report.section("booted")?.ok(), "/run/ostree-booted is there", "no such file")
+}
+
+fn check_writes(report: &Report, sysroot_readonly: bool) -> Result<()> {
+    for (place, allowed) in [("usr", false), ("etc", true), ("var", true), ("sysroot", !sysroot_readonly)] {
+        let section = report.section(&format!("write {place}"))?;
+        let what = format!("writing in /{place} {}", if allowed { "succeeds" } else { "is refused" });
+        check(section.ok() == allowed, &what, section)?;
+        let refused_as_read_only = allowed || section.text().contains("Read-only file system");
+        check(refused_as_read_only, &format!("/{place} is refused as read-only"), section)?;
+    }
+    Ok(())
+}
+
+fn check_units(report: &Report) -> Result<()> {
+    let failed = report.section("failed")?;
+    check(failed.ok() && failed.text().trim().is_empty(), "no unit failed", failed)?;
+    let running = report.section("running")?;
+    check(running.text() == "running", "the system is running", running)?;
+    let remount = report.section("remount")?;
+    check(remount.text() == "active", "ostree-remount.service ran", remount)
+}
+
+fn check_status(report: &Report, section: &str, deployment: &str) -> Result<()> {
+    let section = report.section(section)?;
+    let booted = format!("* debian {deployment}");
+    let found = section.lines.iter().any(|line| line.trim_start().starts_with(&booted));
+    check(section.ok() && found, &format!("status names {booted:?} as booted"), section)
+}
