@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is left to read afterwards: the journal where there is one, and the kernel's log, which is there when
+//! nothing else is.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::net::UnixDatagram;
+
+use crate::error::Error;
+use crate::plan::MountPlan;
+
+/// Finds the message about the deployment that was booted; the id that the C program uses.
+pub const TARGET_MESSAGE_ID: &str = "7170336a73ba4601bad31af888aa0df7";
+
+const JOURNAL: &str = "/run/systemd/journal/socket";
+const KERNEL_LOG: &str = "/dev/kmsg";
+const NAME: &str = "ostree-prepare-root";
+
+/// `sd-daemon(3)` priorities.
+const ERROR: u8 = 3;
+const INFO: u8 = 6;
+
+/// Says which deployment is booted, and the notes of the plan.
+///
+/// That nobody listens is no reason not to boot: failures here are dropped.
+pub fn target(plan: &MountPlan) {
+    let text = format!("Resolved OSTree target to: /{}", plan.deployment.path);
+    if to_journal(&journal_entry(plan, &text)).is_err() {
+        to_kernel_log(INFO, &text);
+    }
+    for note in &plan.notes {
+        println!("{note}");
+        to_kernel_log(INFO, note);
+    }
+}
+
+/// Says why the root was not prepared, on standard error and in the kernel's log.
+pub fn failure(error: &Error) {
+    eprintln!("{NAME}: {error}");
+    if !matches!(error, Error::Usage(_)) {
+        to_kernel_log(ERROR, &error.to_string());
+    }
+}
+
+/// The entry in the journal's native form, a field a line. No value here can hold a newline: the paths follow
+/// grammars without control characters.
+fn journal_entry(plan: &MountPlan, text: &str) -> String {
+    let deployment = &plan.deployment;
+    let fields = [
+        ("MESSAGE", text.to_owned()),
+        ("MESSAGE_ID", TARGET_MESSAGE_ID.to_owned()),
+        ("PRIORITY", INFO.to_string()),
+        ("SYSLOG_IDENTIFIER", NAME.to_owned()),
+        ("DEPLOYMENT_PATH", format!("/{}", deployment.path)),
+        ("DEPLOYMENT_DEVICE", deployment.device.to_string()),
+        ("DEPLOYMENT_INODE", deployment.inode.to_string()),
+    ];
+    fields.map(|(key, value)| format!("{key}={value}\n")).concat()
+}
+
+fn to_journal(entry: &str) -> std::io::Result<()> {
+    UnixDatagram::unbound()?.send_to(entry.as_bytes(), JOURNAL).map(drop)
+}
+
+fn to_kernel_log(priority: u8, text: &str) {
+    let line = format!("<{priority}>{NAME}: {text}\n");
+    let written =
+        OpenOptions::new().write(true).open(KERNEL_LOG).and_then(|mut log| log.write_all(line.as_bytes()));
+    // Without a kernel log there is only standard error, which has the text already.
+    let _ = written;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::facts::Facts;
+    use crate::resolve::Deployment;
+
+    #[test]
+    fn the_journal_entry_names_path_device_and_inode() {
+        let path = format!("ostree/deploy/debian/deploy/{}.3", "1a".repeat(32));
+        let deployment =
+            Deployment { boot_link: String::new(), path: path.parse().unwrap(), device: 64, inode: 12 };
+        let plan = MountPlan::new(&Config::parse(&[]).unwrap(), &deployment, &Facts::default()).unwrap();
+        let entry = journal_entry(&plan, "text");
+        for line in [
+            "MESSAGE=text",
+            "MESSAGE_ID=7170336a73ba4601bad31af888aa0df7",
+            &format!("DEPLOYMENT_PATH=/{path}"),
+            "DEPLOYMENT_DEVICE=64",
+            "DEPLOYMENT_INODE=12",
+        ] {
+            assert!(entry.lines().any(|l| l == line), "{line}: {entry}");
+        }
+        assert!(entry.ends_with('\n'));
+    }
+}
