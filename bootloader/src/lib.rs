@@ -1,2 +1,33 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From boot entries to the files a boot loader reads, and the switch between two sets of them.
+//!
+//! ```text
+//! stage   kernels, entries, links         under names that no loader reads
+//! verify  read again by a loader's rules  order, titles, files, ostree= resolves
+//! commit  loader.tmp renamed to loader    one durable write
+//! prove   visible without journal replay  loaders do not replay journals
+//! sweep   what nobody needs any more      only after the proof
+//! ```
+//!
+//! At every moment a power cut leaves a disk on which every entry that a loader can see names a kernel that is whole
+//! and a deployment that is whole. [`BootState::read`] says what is there, [`SwitchPlan::new`] what a switch will do
+//! (without touching anything), [`SwitchPlan::apply`] does it.
+#![forbid(unsafe_code)]
+
+mod apply;
+mod entry;
+mod former;
+pub mod kernel_files;
+pub mod loader;
+mod plan;
+mod state;
+mod sweep;
+
+pub use apply::{ApplyError, Outcome, Step, VerifyError};
+pub use entry::{BootEntry, carried, overlay_initrds};
+pub use former::{Record, prove_former};
+pub use kernel_files::{BootFile, FileKind, KernelError, KernelFiles};
+pub use loader::{Loader, LoaderError};
+pub use plan::{Change, CopyFile, NeededFile, NewFile, NewLink, PlanError, Settings, Slot, SwitchPlan};
+pub use state::{BootState, ForeignFile, LoaderLink, Places, PresentEntry, Unreadable};
+pub use sweep::{Swept, linked_deployments, sweep};

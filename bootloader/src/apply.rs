@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Carrying a plan out: stage, verify, commit, prove, sweep.
+
+mod steps;
+mod verify;
+
+use anyhow::{Context, Result};
+use durable::fault::{self, Mutant};
+use durable::{Method, Proof};
+
+use crate::former::{Record, prove_former};
+use crate::plan::{Change, PlanError, Settings, SwitchPlan};
+use crate::state::{BootState, LoaderLink, Places};
+use crate::sweep::{self, Swept};
+
+pub use steps::Step;
+pub use verify::VerifyError;
+
+/// What a switch has come to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What was changed.
+    pub change: Change,
+    /// Whether a boot loader sees it. If not, nothing of the old entries was removed, and their deployments must
+    /// stay as well: see [`linked_deployments`](crate::linked_deployments).
+    pub proof: Proof,
+    /// What was removed.
+    pub swept: Swept,
+}
+
+/// Why a plan is not carried out, with nothing written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// Somebody else was faster.
+    #[error("The boot entries have changed since this was planned; try again")]
+    Changed,
+    /// The boot files do not fit.
+    #[error(
+        "/boot has {free} bytes free and needs {needed}; remove deployments (`ostree admin undeploy`) or other files there"
+    )]
+    NoSpace {
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes of the files that have to be copied, in whole blocks.
+        needed: u64,
+    },
+}
+
+impl SwitchPlan {
+    /// Carries the plan out.
+    ///
+    /// The caller holds the sysroot's lock, and the deployments are complete; they need not be synced. Until the
+    /// commit an error leaves the old entries as they were, and what was staged is removed again. A former switch that
+    /// a boot loader may not see yet is [`PlanError::RebootFirst`], and a `/boot` that is too small
+    /// [`ApplyError::NoSpace`]; both are found before anything is written.
+    pub fn apply(&self, places: Places<'_>, settings: &Settings) -> Result<Outcome> {
+        let state = BootState::read(places)?;
+        if state.slot() != self.from || state.check().is_err() {
+            return Err(ApplyError::Changed.into());
+        }
+        let former = self.check_former(places, &state, settings)?;
+        self.check_space(places, &state)?;
+        for step in self.steps() {
+            if let Err(err) = self.run(&step, places) {
+                if step.is_commit() {
+                    return Err(err).with_context(|| step.to_string());
+                }
+                if let Err(undo) = self.undo(places) {
+                    log::warn!("Removing what was staged: {undo:#}");
+                }
+                return Err(err).with_context(|| step.to_string());
+            }
+        }
+        if Mutant::SweepBeforeProve.is_on() {
+            sweep::sweep_proven(places, &BootState::read(places)?, &Proof::Proven(Method::Sync), settings)?;
+        }
+        let proof = match self.change {
+            // The links are read by the initramfs, which replays the journal: what was proven still is.
+            Change::Nothing | Change::Bootlinks => former,
+            Change::Entries => durable::prove(places.boot, settings.freezing)?,
+        };
+        if let Proof::Unproven(reason) = &proof {
+            log::info!("The boot loader may see the old entries until the next reboot: {reason}");
+        }
+        fault::point("before-sweep");
+        let swept = self.sweep(places, &proof, settings)?;
+        Ok(Outcome { change: self.change, proof, swept })
+    }
+
+    /// The two-slot rule. Only a new set of entries touches what an old one may still be read from.
+    fn check_former(&self, places: Places<'_>, state: &BootState, settings: &Settings) -> Result<Proof> {
+        if state.loader == LoaderLink::Missing {
+            return Ok(Proof::Proven(Method::Sync));
+        }
+        let former = prove_former(places, state, settings)?;
+        match &former {
+            Proof::Unproven(reason) if self.change == Change::Entries && !settings.offline => {
+                Err(PlanError::RebootFirst(reason.to_string()).into())
+            }
+            _ => Ok(former),
+        }
+    }
+
+    /// Whether the boot files fit, where they cannot be links to the deployment's.
+    fn check_space(&self, places: Places<'_>, state: &BootState) -> Result<()> {
+        /// For directories, entries and the file system's own bookkeeping.
+        const MARGIN: u64 = 256 << 10;
+        if state.boot_on_root || self.copy.is_empty() {
+            return Ok(());
+        }
+        let fs = rustix::fs::fstatvfs(places.boot).context("Asking for free space in /boot")?;
+        let block = fs.f_frsize.max(1);
+        let free = fs.f_bavail.saturating_mul(block);
+        let needed = self.copy.iter().map(|copy| copy.size.div_ceil(block).saturating_mul(block));
+        let needed = needed.fold(MARGIN, u64::saturating_add);
+        if needed > free { Err(ApplyError::NoSpace { free, needed }.into()) } else { Ok(()) }
+    }
+
+    fn sweep(&self, places: Places<'_>, proof: &Proof, settings: &Settings) -> Result<Swept> {
+        let state = BootState::read(places)?;
+        let mut swept = sweep::sweep_proven(places, &state, proof, settings)?;
+        if self.change == Change::Bootlinks {
+            // Nobody reads the former links: the one that leads to them is durably switched.
+            let former = format!("/ostree/{}", self.from.links_dir());
+            if !swept.removed.contains(&former) {
+                sweep::remove(places, &former, &mut swept)?;
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Removes what was staged; the chosen entries have nothing to do with it.
+    fn undo(&self, places: Places<'_>) -> Result<()> {
+        let state = BootState::read(places)?;
+        let mut paths = vec![format!("/ostree/{}", self.to.links_dir())];
+        if self.change == Change::Entries {
+            paths.extend([format!("/ostree/{}", self.to.link()), "/boot/loader.tmp".to_owned()]);
+            paths.push(format!("/boot/{}", self.to.loader_dir()));
+            let texts: Vec<String> = state.entries.iter().map(|entry| entry.entry.to_string()).collect();
+            let unneeded = sweep::list(&state, self.from, &texts, &Settings::default());
+            let mut copied = self.copy.iter().filter_map(|copy| copy.to.split('/').nth(1));
+            paths.extend(unneeded.into_iter().filter(|path| copied.any(|dir| path.ends_with(dir))));
+        }
+        let mut swept = Swept::default();
+        for path in paths {
+            sweep::remove(places, &path, &mut swept)?;
+        }
+        Record::remove(places.root)
+    }
+}

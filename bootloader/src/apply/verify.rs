@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Reading what was staged as a boot loader and the initramfs will, while it can still be thrown away.
+
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use anyhow::{Context, Result};
+use formats::bls;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::plan::{Change, CopyFile, NewLink, SwitchPlan};
+use crate::state::read::{deployment_of, open_dir, read_link};
+use crate::state::{BootState, Places, PresentEntry};
+
+/// What is wrong with what was staged. None of it should ever be seen: it is a defect here, or of the disk.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// It cannot be read back.
+    #[error("/boot/{0} {1}")]
+    Unreadable(String, String),
+    /// A loader would show other entries, or show them in another order.
+    #[error("A boot loader would show {shown:?} and not {planned:?}")]
+    Order {
+        /// File names as a loader sorts them.
+        shown: Vec<String>,
+        /// File names as they should be.
+        planned: Vec<String>,
+    },
+    /// Two entries that a person cannot tell apart.
+    #[error("Two boot entries have the title {0:?}")]
+    Title(String),
+    /// A file that an entry names is not there, not whole or not a file.
+    #[error("{entry} names {path}, which {problem}")]
+    File {
+        /// The entry's file name.
+        entry: String,
+        /// As the entry has it.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The copy is not what was copied.
+    #[error("/boot/{0} differs from its source")]
+    Copy(String),
+    /// The path from an entry to its deployment is broken.
+    #[error("Boot link {0} does not lead to its deployment")]
+    Link(String),
+}
+
+pub(super) fn verify(plan: &SwitchPlan, places: Places<'_>) -> Result<()> {
+    for link in &plan.links {
+        check_link(plan, link, places)?;
+    }
+    if plan.change != Change::Entries {
+        return Ok(());
+    }
+    let staged = BootState::read_as_if(places, plan.to.boot_version)?;
+    if let Some(bad) = staged.unreadable.first() {
+        return Err(VerifyError::Unreadable(bad.path.clone(), bad.reason.clone()).into());
+    }
+    check_order(plan, &staged)?;
+    let mut titles = BTreeSet::new();
+    for entry in &staged.entries {
+        let title = entry.entry.title().unwrap_or_default();
+        if !titles.insert(title) {
+            return Err(VerifyError::Title(title.to_owned()).into());
+        }
+        check_files(plan, entry, places.boot)?;
+        if entry.bootlink.boot_version != plan.to.boot_version || entry.deployment.is_none() {
+            return Err(VerifyError::Link(entry.bootlink.to_string()).into());
+        }
+    }
+    plan.copy.iter().try_for_each(|copy| check_copy(copy, places))
+}
+
+/// The link, and the directory of a deployment behind it.
+fn check_link(plan: &SwitchPlan, link: &NewLink, places: Places<'_>) -> Result<()> {
+    let path = format!("ostree/{}/{}", plan.to.links_dir(), link.path);
+    let target = read_link(places.root, &path)?;
+    let deployment = target.as_deref().filter(|target| *target == link.target).and_then(deployment_of);
+    let deployment = deployment.ok_or_else(|| VerifyError::Link(path.clone()))?;
+    match open_dir(places.root, &deployment.to_string())? {
+        Some(_) => Ok(()),
+        None => Err(VerifyError::Link(path).into()),
+    }
+}
+
+/// Entries without tries left are sorted last by a loader, wherever they stand in the list.
+fn check_order(plan: &SwitchPlan, staged: &BootState) -> Result<()> {
+    let spent = |name: &bls::EntryName| name.tries.is_some_and(|tries| tries.left == 0);
+    let mut entries: Vec<&PresentEntry> = staged.entries.iter().collect();
+    let ours: Vec<String> = entries.iter().map(|entry| format!("entries/{}", entry.name)).collect();
+    let planned: Vec<String> = plan.entries.iter().map(|file| file.path.clone()).collect();
+    let texts = entries.iter().map(|entry| entry.entry.to_string());
+    if ours != planned || !texts.eq(plan.entries.iter().map(|file| file.text.clone())) {
+        return Err(VerifyError::Order { shown: ours, planned }.into());
+    }
+    entries.retain(|entry| !spent(&entry.name));
+    let planned: Vec<String> = entries.iter().map(|entry| entry.name.to_string()).collect();
+    bls::sort(&mut entries, |entry| (&entry.name, &entry.entry));
+    let shown: Vec<String> = entries.iter().map(|entry| entry.name.to_string()).collect();
+    if shown != planned {
+        return Err(VerifyError::Order { shown, planned }.into());
+    }
+    Ok(())
+}
+
+/// Every path that the entry hands to the loader.
+fn check_files(plan: &SwitchPlan, entry: &PresentEntry, boot: BorrowedFd<'_>) -> Result<()> {
+    let keys = ["linux", "initrd", "devicetree"];
+    for path in keys.into_iter().flat_map(|key| entry.entry.all(key)) {
+        let failed = |problem: &str| VerifyError::File {
+            entry: entry.name.to_string(),
+            path: path.to_owned(),
+            problem: problem.to_owned(),
+        };
+        // With a prefix the path begins at the root, and `/boot/boot` leads back here on a file system of its own.
+        let below = path.strip_prefix("/boot/").or_else(|| path.strip_prefix('/'));
+        let below = below.ok_or_else(|| failed("is not absolute"))?;
+        let stat = match rustix::fs::statat(boot, below, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT | Errno::NOTDIR) => return Err(failed("is not there").into()),
+            Err(err) => return Err(err).with_context(|| format!("Looking at /boot/{below}")),
+        };
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(failed("is no file").into());
+        }
+        let size = plan.needs.iter().find(|need| need.path == below).and_then(|need| need.size);
+        if size.is_some_and(|size| u64::try_from(stat.st_size) != Ok(size)) {
+            return Err(failed("has another size than in the deployment").into());
+        }
+    }
+    Ok(())
+}
+
+/// A copy that is no link is compared with its source.
+fn check_copy(copy: &CopyFile, places: Places<'_>) -> Result<()> {
+    let open = |dir: BorrowedFd<'_>, path: &str| {
+        rustix::fs::openat(dir, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .with_context(|| format!("Opening {path}"))
+    };
+    let (from, to) = (open(places.root, &copy.from)?, open(places.boot, &copy.to)?);
+    let (from_stat, to_stat) = (rustix::fs::fstat(&from)?, rustix::fs::fstat(&to)?);
+    if (from_stat.st_dev, from_stat.st_ino) == (to_stat.st_dev, to_stat.st_ino) {
+        return Ok(());
+    }
+    let (mut left, mut right) = (vec![0; 1 << 17], vec![0; 1 << 17]);
+    loop {
+        let (a, b) = (fill(from.as_fd(), &mut left)?, fill(to.as_fd(), &mut right)?);
+        if left.get(..a) != right.get(..b) {
+            return Err(VerifyError::Copy(copy.to.clone()).into());
+        }
+        if a == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// Reads until the buffer is full or the file ends.
+fn fill(file: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match rustix::io::read(file, rest) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(Errno::INTR) => {}
+            Err(err) => return Err(err).context("Reading back"),
+        }
+    }
+    Ok(filled)
+}

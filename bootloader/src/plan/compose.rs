@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From deployments to a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use formats::Checksum;
+use formats::bls::{Entry, EntryName};
+use formats::bootlink::Bootlink;
+
+use super::{Change, CopyFile, NeededFile, NewFile, NewLink, PlanError, Settings, Slot, SwitchPlan};
+use crate::entry::{BootEntry, OVERLAY_DIR, Position};
+use crate::loader::Loader;
+use crate::state::BootState;
+use crate::sweep;
+
+/// The keys that name a deployment and not what is booted: a new deployment with the same boot files changes
+/// them, and is no reason to touch the entries. Only Android's boot loader reads them, through its own tool.
+const DEPLOYMENT_KEYS: [&str; 2] = ["aboot", "abootcfg"];
+
+/// What other loaders' tools have written beside the entries: it is made anew, not carried over.
+const NATIVE_NAMES: [&str; 4] = ["grub.cfg", "syslinux.cfg", "extlinux.conf", "uEnv.txt"];
+
+impl SwitchPlan {
+    /// Plans the switch from what is there to `entries`, the default first.
+    pub fn new(
+        state: &BootState,
+        entries: &[BootEntry],
+        loader: &dyn Loader,
+        settings: &Settings,
+    ) -> Result<Self, PlanError> {
+        state.check()?;
+        check(entries)?;
+        let from = state.slot();
+        let same = Menu::new(entries, from.boot_version, settings);
+        if same.entries_are(state) {
+            let to = Slot { sub_boot_version: 1 - from.sub_boot_version, ..from };
+            if same.links_are(state) {
+                return Ok(same.plan(Change::Nothing, from, from, state, settings));
+            }
+            return Ok(same.plan(Change::Bootlinks, from, to, state, settings));
+        }
+        let boot_version = 1 - from.boot_version;
+        let to = Slot { boot_version, sub_boot_version: 1 - state.sub_boot_version_of(boot_version) };
+        let menu = Menu::new(entries, boot_version, settings);
+        let mut plan = menu.plan(Change::Entries, from, to, state, settings);
+        plan.stage_entries(&menu, state, entries);
+        plan.native = loader.native_files(&plan.entries);
+        Ok(plan)
+    }
+
+    fn stage_entries(&mut self, menu: &Menu, state: &BootState, entries: &[BootEntry]) {
+        self.copy = copies(state, entries);
+        self.needs = needs(entries);
+        self.entries = menu.entries.iter().map(NamedEntry::file).collect();
+        let foreign = state.foreign.iter().filter(|file| !NATIVE_NAMES.contains(&file.path.as_str()));
+        self.carry = foreign.map(|file| file.path.clone()).collect();
+    }
+}
+
+fn check(entries: &[BootEntry]) -> Result<(), PlanError> {
+    if entries.is_empty() {
+        return Err(PlanError::NoEntries);
+    }
+    let mut seen = BTreeSet::new();
+    match entries.iter().find(|entry| !seen.insert(&entry.deployment)) {
+        Some(twice) => Err(PlanError::Duplicate(twice.deployment.to_string())),
+        None => Ok(()),
+    }
+}
+
+struct NamedEntry {
+    name: EntryName,
+    entry: Entry,
+}
+
+impl NamedEntry {
+    fn file(&self) -> NewFile {
+        NewFile { path: format!("entries/{}", self.name), text: self.entry.to_string() }
+    }
+}
+
+/// The entries and links that a list of deployments makes in one of the sets.
+struct Menu {
+    entries: Vec<NamedEntry>,
+    links: Vec<NewLink>,
+    warnings: Vec<String>,
+}
+
+impl Menu {
+    fn new(deployments: &[BootEntry], boot_version: u8, settings: &Settings) -> Self {
+        let stateroots: BTreeSet<_> = deployments.iter().map(|entry| &entry.deployment.stateroot).collect();
+        let serials = boot_serials(deployments);
+        let mut menu = Self { entries: Vec::new(), links: Vec::new(), warnings: Vec::new() };
+        let count = deployments.len();
+        for (index, (deployment, boot_serial)) in deployments.iter().zip(serials).enumerate() {
+            let bootlink = Bootlink {
+                boot_version,
+                stateroot: deployment.deployment.stateroot.clone(),
+                boot_checksum: deployment.boot_checksum,
+                boot_serial,
+            };
+            let show_stateroot = stateroots.len() > 1;
+            let position =
+                Position { index, count, show_stateroot, prefix: settings.prefix(), bootlink: &bootlink };
+            // GRUB sorts by file name, systemd-boot by file name where there is no sort-key: so the name counts.
+            let name = EntryName { id: format!("ostree-{}", count - index), tries: deployment.tries };
+            menu.entries.push(NamedEntry { name, entry: deployment.text(&position) });
+            menu.links.push(NewLink {
+                path: format!("{}/{}/{boot_serial}", bootlink.stateroot, bootlink.boot_checksum),
+                target: format!("../../../{}", below_ostree(&deployment.deployment.to_string())),
+            });
+        }
+        menu
+    }
+
+    /// Whether the chosen set says just this, apart from what names a deployment.
+    fn entries_are(&self, state: &BootState) -> bool {
+        let comparable = |entry: &Entry| {
+            let mut entry = entry.clone();
+            DEPLOYMENT_KEYS.iter().for_each(|key| entry.remove(key));
+            let mut fields: Vec<_> = entry.fields().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+            // Where the order means nothing; that of initrds does, and a stable sort keeps it.
+            fields.sort_by(|a, b| a.0.cmp(&b.0));
+            fields
+        };
+        self.entries.len() == state.entries.len()
+            && self.entries.iter().zip(&state.entries).all(|(new, old)| {
+                new.name.id == old.name.id && comparable(&new.entry) == comparable(&old.entry)
+            })
+    }
+
+    fn links_are(&self, state: &BootState) -> bool {
+        let links = self.links.iter().map(|link| (link.path.clone(), link.target.clone()));
+        links.collect::<BTreeMap<_, _>>() == state.bootlinks
+    }
+
+    fn plan(
+        &self,
+        change: Change,
+        from: Slot,
+        to: Slot,
+        state: &BootState,
+        settings: &Settings,
+    ) -> SwitchPlan {
+        let mut warnings = self.warnings.clone();
+        if state.boot_on_root && !settings.boot_prefix {
+            let hint = "/boot is no file system of its own; a boot loader that starts at the root of the file \
+                        system finds nothing there without [sysroot] bootprefix=true";
+            warnings.push(hint.to_owned());
+        }
+        let texts: Vec<String> = match change {
+            Change::Entries => self.entries.iter().map(|entry| entry.entry.to_string()).collect(),
+            _ => state.entries.iter().map(|entry| entry.entry.to_string()).collect(),
+        };
+        let links = if change == Change::Nothing { Vec::new() } else { self.links.clone() };
+        SwitchPlan {
+            change,
+            from,
+            to,
+            copy: Vec::new(),
+            needs: Vec::new(),
+            entries: Vec::new(),
+            native: Vec::new(),
+            carry: Vec::new(),
+            links,
+            sweep: sweep::list(state, to, &texts, settings),
+            warnings,
+        }
+    }
+}
+
+/// `deploy/…` of `ostree/deploy/…`.
+fn below_ostree(path: &str) -> &str {
+    path.strip_prefix("ostree/").unwrap_or(path)
+}
+
+/// Deployments with the same boot checksum are numbered in the order of the menu, over all stateroots.
+fn boot_serials(deployments: &[BootEntry]) -> Vec<u32> {
+    let mut next: BTreeMap<Checksum, u32> = BTreeMap::new();
+    let number = |entry: &BootEntry| {
+        let next = next.entry(entry.boot_checksum).or_default();
+        let serial = *next;
+        *next += 1;
+        serial
+    };
+    deployments.iter().map(number).collect()
+}
+
+/// The boot files that are not in `/boot` yet, or not whole.
+fn copies(state: &BootState, entries: &[BootEntry]) -> Vec<CopyFile> {
+    let mut copies: BTreeMap<String, CopyFile> = BTreeMap::new();
+    for entry in entries {
+        let dir = entry.boot_dir();
+        let there = dir.strip_prefix("ostree/").and_then(|name| state.boot_dirs.get(name));
+        for file in &entry.files.files {
+            let size = there.and_then(|files| files.get(&file.name));
+            if size == Some(&file.size) {
+                continue;
+            }
+            let to = format!("{dir}/{}", file.name);
+            copies.entry(to.clone()).or_insert_with(|| CopyFile {
+                kind: file.kind,
+                from: format!("{}/{}", entry.deployment, file.source),
+                to,
+                size: file.size,
+                replaces: size.is_some(),
+            });
+        }
+    }
+    copies.into_values().collect()
+}
+
+fn needs(entries: &[BootEntry]) -> Vec<NeededFile> {
+    let mut needs = BTreeMap::new();
+    for entry in entries {
+        let dir = entry.boot_dir();
+        for file in &entry.files.files {
+            needs.insert(format!("{dir}/{}", file.name), Some(file.size));
+        }
+        for checksum in &entry.overlay_initrds {
+            needs.insert(format!("{OVERLAY_DIR}/{checksum}.img"), None);
+        }
+    }
+    needs.into_iter().map(|(path, size)| NeededFile { path, size }).collect()
+}

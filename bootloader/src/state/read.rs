@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Reading it.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+
+use anyhow::{Context, Result};
+use formats::bls::{Entry, EntryName};
+use formats::bootlink::{Bootlink, DeploymentPath};
+use formats::kernel_args::KernelArgs;
+use formats::version;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::{BootState, ForeignFile, LoaderLink, Places, PresentEntry, Unreadable};
+use crate::former::Record;
+
+/// No boot entry is longer; what is, is cut off and reported.
+const MAX_ENTRY: usize = 1 << 20;
+
+impl BootState {
+    /// Reads what is there, below two directory descriptors.
+    #[fn_error_context::context("Reading the boot entries")]
+    pub fn read(places: Places<'_>) -> Result<Self> {
+        Self::read_with(places, None)
+    }
+
+    /// Reads it as if the link `loader` led to `loader.VERSION`.
+    #[fn_error_context::context("Reading the new boot entries")]
+    pub(crate) fn read_as_if(places: Places<'_>, version: u8) -> Result<Self> {
+        Self::read_with(places, Some(LoaderLink::Version(version)))
+    }
+
+    fn read_with(places: Places<'_>, loader: Option<LoaderLink>) -> Result<Self> {
+        let boot = open_dir(places.boot, ".")?.context("/boot cannot be opened")?;
+        let ostree = open_dir(places.root, "ostree")?;
+        let loader = match loader {
+            Some(loader) => loader,
+            None => read_loader(&boot)?,
+        };
+        let mut state = Self {
+            loader,
+            sub_boot_versions: [None; 2],
+            entries: Vec::new(),
+            foreign: Vec::new(),
+            unreadable: Vec::new(),
+            boot_dirs: read_boot_dirs(&boot)?,
+            loader_names: Vec::new(),
+            bootlink_names: Vec::new(),
+            bootlinks: BTreeMap::new(),
+            has_ostree: ostree.is_some(),
+            boot_on_root: rustix::fs::fstat(places.boot)?.st_dev == rustix::fs::fstat(places.root)?.st_dev,
+            record: None,
+        };
+        for name in ["loader.0", "loader.1", "loader.tmp"] {
+            if kind(&boot, name)?.is_some() {
+                state.loader_names.push(name.to_owned());
+            }
+        }
+        if let Some(ostree) = &ostree {
+            state.read_ostree(ostree)?;
+        }
+        if let LoaderLink::Version(version) = state.loader {
+            state.read_loader_dir(&boot, &format!("loader.{version}"), ostree.as_ref())?;
+        }
+        state.entries.sort_by(|a, b| {
+            let version = |entry: &PresentEntry| entry.entry.version().unwrap_or_default().to_owned();
+            version::compare(&version(b), &version(a))
+        });
+        Ok(state)
+    }
+
+    fn read_ostree(&mut self, ostree: &OwnedFd) -> Result<()> {
+        for (version, sub) in self.sub_boot_versions.iter_mut().enumerate() {
+            let link = format!("boot.{version}");
+            let target = read_link(ostree, &link)?.unwrap_or_default();
+            *sub = match target.strip_prefix(&format!("{link}.")) {
+                Some("0") => Some(0),
+                Some("1") => Some(1),
+                _ => None,
+            };
+            for name in [link.clone(), format!("{link}.0"), format!("{link}.1")] {
+                if kind(ostree, &name)?.is_some() {
+                    self.bootlink_names.push(name);
+                }
+            }
+        }
+        let chosen = format!("boot.{}.{}", self.boot_version(), self.sub_boot_version());
+        if let Some(dir) = open_dir(ostree, &chosen)? {
+            self.bootlinks = read_bootlinks(&dir)?;
+        }
+        self.record = Record::read(ostree)?;
+        Ok(())
+    }
+
+    /// Sorts the files of the chosen `loader.N` into ours, foreign and unreadable ones.
+    fn read_loader_dir(&mut self, boot: &OwnedFd, loader: &str, ostree: Option<&OwnedFd>) -> Result<()> {
+        let Some(dir) = open_dir(boot, loader)? else { return Ok(()) };
+        for name in file_names(&dir)? {
+            self.read_foreign(&dir, loader, name.clone(), &name);
+        }
+        let Some(dir) = open_dir(&dir, "entries")? else { return Ok(()) };
+        for file in file_names(&dir)? {
+            let Some(name) = own_name(&file) else {
+                self.read_foreign(&dir, loader, format!("entries/{file}"), &file);
+                continue;
+            };
+            match read_entry(&dir, &file, name, ostree) {
+                Ok(entry) => self.entries.push(entry),
+                Err(err) => self.unreadable.push(Unreadable {
+                    path: format!("{loader}/entries/{file}"),
+                    reason: format!("{err:#}"),
+                    text: read_lossy(&dir, &file).unwrap_or_default(),
+                }),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl BootState {
+    fn read_foreign(&mut self, dir: &OwnedFd, loader: &str, path: String, name: &str) {
+        match read_lossy(dir, name) {
+            Ok(text) => self.foreign.push(ForeignFile { path, text }),
+            Err(err) => self.unreadable.push(Unreadable {
+                path: format!("{loader}/{path}"),
+                reason: format!("{err:#}"),
+                text: String::new(),
+            }),
+        }
+    }
+}
+
+/// Ours are `ostree-….conf`, as for the C tools.
+fn own_name(file: &str) -> Option<EntryName> {
+    file.parse::<EntryName>().ok().filter(|name| name.id.starts_with("ostree-"))
+}
+
+fn read_loader(boot: &OwnedFd) -> Result<LoaderLink> {
+    let Some(kind) = kind(boot, "loader")? else { return Ok(LoaderLink::Missing) };
+    let version = match kind {
+        FileType::Directory => return Ok(LoaderLink::Directory),
+        FileType::Symlink => match read_link(boot, "loader")?.unwrap_or_default().as_str() {
+            "loader.0" => 0,
+            "loader.1" => 1,
+            other => return Ok(LoaderLink::Other(other.to_owned())),
+        },
+        _ => return Ok(LoaderLink::Other("loader".to_owned())),
+    };
+    let there = open_dir(boot, &format!("loader.{version}"))?.is_some();
+    Ok(if there { LoaderLink::Version(version) } else { LoaderLink::Dangling(version) })
+}
+
+fn read_entry(dir: &OwnedFd, file: &str, name: EntryName, ostree: Option<&OwnedFd>) -> Result<PresentEntry> {
+    let text = String::from_utf8(read(dir, file)?).context("is not UTF-8")?;
+    let entry = Entry::parse(&text)?;
+    let options = KernelArgs::parse(&entry.options());
+    let bootlink = options.last("ostree").flatten().context("has no ostree= among its options")?;
+    let bootlink: Bootlink = bootlink.parse()?;
+    entry.linux().context("has no linux line")?;
+    let deployment = ostree.map(|ostree| read_bootlink(ostree, &bootlink)).transpose()?.flatten();
+    Ok(PresentEntry { name, entry, bootlink, deployment })
+}
+
+/// Follows a boot link to the deployment that it names; the deployment itself need not be there.
+fn read_bootlink(ostree: &OwnedFd, bootlink: &Bootlink) -> Result<Option<DeploymentPath>> {
+    let path = bootlink.to_string();
+    let Some(path) = path.strip_prefix("/ostree/") else { return Ok(None) };
+    Ok(read_link(ostree, path)?.as_deref().and_then(deployment_of))
+}
+
+/// The deployment that a boot link's target names.
+pub(crate) fn deployment_of(target: &str) -> Option<DeploymentPath> {
+    format!("ostree/{}", target.strip_prefix("../../../")?).parse().ok()
+}
+
+/// The links of a `boot.N.M`: `STATEROOT/BOOTCHECKSUM/SERIAL` and their targets.
+pub(crate) fn read_bootlinks(dir: &OwnedFd) -> Result<BTreeMap<String, String>> {
+    let mut links = BTreeMap::new();
+    for stateroot in names(dir)? {
+        let Some(stateroot_dir) = open_dir(dir, &stateroot)? else { continue };
+        for checksum in names(&stateroot_dir)? {
+            let Some(checksum_dir) = open_dir(&stateroot_dir, &checksum)? else { continue };
+            for serial in names(&checksum_dir)? {
+                if let Some(target) = read_link(&checksum_dir, &serial)? {
+                    links.insert(format!("{stateroot}/{checksum}/{serial}"), target);
+                }
+            }
+        }
+    }
+    Ok(links)
+}
+
+/// The directories in `/boot/ostree`, with the sizes of the files right in them.
+fn read_boot_dirs(boot: &OwnedFd) -> Result<BTreeMap<String, BTreeMap<String, u64>>> {
+    let mut dirs = BTreeMap::new();
+    let Some(ostree) = open_dir(boot, "ostree")? else { return Ok(dirs) };
+    for name in names(&ostree)? {
+        if let Some(dir) = open_dir(&ostree, &name)? {
+            let mut files = BTreeMap::new();
+            sizes(&dir, "", &mut files, 0)?;
+            dirs.insert(name, files);
+        }
+    }
+    Ok(dirs)
+}
+
+/// Device trees lie some directories deep.
+fn sizes(dir: &OwnedFd, prefix: &str, files: &mut BTreeMap<String, u64>, depth: u32) -> Result<()> {
+    const MAX_DEPTH: u32 = 16;
+    for name in names(dir)? {
+        let stat = rustix::fs::statat(dir, &name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let path = format!("{prefix}{name}");
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {
+                files.insert(path, u64::try_from(stat.st_size).unwrap_or(0));
+            }
+            FileType::Directory if depth < MAX_DEPTH => {
+                if let Some(inner) = open_dir(dir, &name)? {
+                    sizes(&inner, &format!("{path}/"), files, depth + 1)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Opens a directory that is one itself and no link; `None` for what is not there or is none.
+pub(crate) fn open_dir(dir: impl AsFd, path: &str) -> Result<Option<OwnedFd>> {
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat(dir, path, flags, Mode::empty()) {
+        Ok(opened) => Ok(Some(opened)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(err) => Err(err).with_context(|| format!("Opening {path}")),
+    }
+}
+
+/// What a name is, without following it; `None` for a name that is not there.
+pub(crate) fn kind(dir: impl AsFd, name: &str) -> Result<Option<FileType>> {
+    match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(err) => Err(err).with_context(|| format!("Looking at {name}")),
+    }
+}
+
+/// The target of a link, as far as it is text; `None` for what is not there or no link.
+pub(crate) fn read_link(dir: impl AsFd, path: &str) -> Result<Option<String>> {
+    match rustix::fs::readlinkat(dir, path, Vec::new()) {
+        Ok(target) => Ok(Some(target.to_string_lossy().into_owned())),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::INVAL | Errno::LOOP) => Ok(None),
+        Err(err) => Err(err).with_context(|| format!("Reading link {path}")),
+    }
+}
+
+/// The contents of a file that is one itself and no link.
+pub(crate) fn read(dir: impl AsFd, name: &str) -> Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file =
+        rustix::fs::openat(dir, name, flags, Mode::empty()).with_context(|| format!("Opening {name}"))?;
+    let mut contents = vec![0; MAX_ENTRY];
+    let mut filled = 0;
+    while let Some(rest) = contents.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match rustix::io::read(&file, rest) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(Errno::INTR) => {}
+            Err(err) => return Err(err).with_context(|| format!("Reading {name}")),
+        }
+    }
+    anyhow::ensure!(filled < MAX_ENTRY, "{name} is too long for a boot entry");
+    contents.truncate(filled);
+    Ok(contents)
+}
+
+fn read_lossy(dir: &OwnedFd, name: &str) -> Result<String> {
+    Ok(String::from_utf8_lossy(&read(dir, name)?).into_owned())
+}
+
+/// The names in a directory, sorted. One that is not UTF-8 is nobody's: no loader can name it.
+pub(crate) fn names(dir: &OwnedFd) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(dir)? {
+        let entry = entry?;
+        match entry.file_name().to_str() {
+            Ok("." | "..") | Err(_) => {}
+            Ok(name) => names.push(name.to_owned()),
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The regular files in a directory, sorted.
+fn file_names(dir: &OwnedFd) -> Result<Vec<String>> {
+    let mut files = names(dir)?;
+    let mut failed = None;
+    files.retain(|name| match kind(dir, name) {
+        Ok(kind) => kind == Some(FileType::RegularFile),
+        Err(err) => {
+            failed.get_or_insert(err);
+            false
+        }
+    });
+    failed.map_or(Ok(files), Err)
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What may go: neither named by an entry that a boot loader can see nor used by the running system.
+
+use std::collections::BTreeSet;
+use std::os::fd::AsFd;
+
+use anyhow::Result;
+use durable::{Proof, fault};
+use formats::Checksum;
+use formats::bootlink::DeploymentPath;
+
+use crate::former::{Record, ostree, prove_former};
+use crate::plan::{Settings, Slot};
+use crate::state::read::{deployment_of, open_dir, read_bootlinks};
+use crate::state::{BootState, Places};
+
+/// What a sweep has done.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Paths that are gone, from the root.
+    pub removed: Vec<String>,
+    /// Paths that are not, and why.
+    pub left: Vec<String>,
+}
+
+/// The paths that go when `to` is chosen and its entries have these texts; from the root, sorted.
+pub(crate) fn list(state: &BootState, to: Slot, entries: &[String], settings: &Settings) -> Vec<String> {
+    let mut paths = Vec::new();
+    for name in &state.loader_names {
+        if *name != to.loader_dir() {
+            paths.push(format!("/boot/{name}"));
+        }
+    }
+    let running = settings.running.as_ref().map(|link| Slot {
+        boot_version: link.boot_version,
+        sub_boot_version: state.sub_boot_version_of(link.boot_version),
+    });
+    for name in &state.bootlink_names {
+        let kept = |slot: &Slot| *name == slot.link() || *name == slot.links_dir();
+        if !kept(&to) && !running.as_ref().is_some_and(kept) {
+            paths.push(format!("/ostree/{name}"));
+        }
+    }
+    paths.extend(boot_files(state, entries, settings));
+    paths.sort();
+    paths
+}
+
+/// Directories and overlay initrds in `/boot/ostree` that no text names. Entries that are damaged keep what
+/// they name, as far as they can be read; one that cannot be read at all keeps everything.
+fn boot_files(state: &BootState, entries: &[String], settings: &Settings) -> Vec<String> {
+    if state.unreadable.iter().any(|entry| entry.text.is_empty()) {
+        return Vec::new();
+    }
+    let others = state.foreign.iter().map(|file| &file.text);
+    let texts: Vec<&String> =
+        entries.iter().chain(others).chain(state.unreadable.iter().map(|e| &e.text)).collect();
+    let running = settings.running.as_ref().map(|link| format!("{}-{}", link.stateroot, link.boot_checksum));
+    let needed =
+        |name: &str| running.as_deref() == Some(name) || texts.iter().any(|text| text.contains(name));
+    let mut paths = Vec::new();
+    for (dir, files) in &state.boot_dirs {
+        if is_boot_dir(dir) && !needed(dir) {
+            paths.push(format!("/boot/ostree/{dir}"));
+        } else if dir == "initramfs-overlays" {
+            let unneeded = files.keys().filter(|name| !needed(name));
+            paths.extend(unneeded.map(|name| format!("/boot/ostree/{dir}/{name}")));
+        }
+    }
+    paths
+}
+
+/// `STATEROOT-BOOTCHECKSUM`; other names are none of ours.
+fn is_boot_dir(name: &str) -> bool {
+    name.rsplit_once('-').is_some_and(|(_, checksum)| checksum.parse::<Checksum>().is_ok())
+}
+
+/// Removes what the entries that are chosen now do not need, if a boot loader can see no others.
+///
+/// This is what is left of a switch that could not be proven, and of one that was interrupted. Does nothing while
+/// it is unproven.
+#[fn_error_context::context("Sweeping /boot")]
+pub fn sweep(places: Places<'_>, settings: &Settings) -> Result<(Proof, Swept)> {
+    let state = BootState::read(places)?;
+    let proof = prove_former(places, &state, settings)?;
+    let swept = sweep_proven(places, &state, &proof, settings)?;
+    Ok((proof, swept))
+}
+
+/// As [`sweep`], for a proof that was just made.
+pub(crate) fn sweep_proven(
+    places: Places<'_>,
+    state: &BootState,
+    proof: &Proof,
+    settings: &Settings,
+) -> Result<Swept> {
+    let mut swept = Swept::default();
+    if !(proof.is_proven() || settings.offline) || state.check().is_err() {
+        return Ok(swept);
+    }
+    if state.record.is_some() && proof.is_proven() {
+        Record::remove(places.root)?;
+    }
+    if state.entries.is_empty() {
+        return Ok(swept);
+    }
+    let texts: Vec<String> = state.entries.iter().map(|entry| entry.entry.to_string()).collect();
+    for path in list(state, state.slot(), &texts, settings) {
+        fault::point("sweep");
+        remove(places, &path, &mut swept)?;
+    }
+    Ok(swept)
+}
+
+/// The deployments that some entry which a boot loader can see leads to, and the running one: none of them may be
+/// removed.
+///
+/// Links count as long as there is a `loader.N` with entries for them, which is until a switch is proven and
+/// swept.
+pub fn linked_deployments(places: Places<'_>, settings: &Settings) -> Result<BTreeSet<DeploymentPath>> {
+    let state = BootState::read(places)?;
+    let ostree = ostree(places.root)?;
+    let mut deployments: BTreeSet<_> =
+        state.entries.iter().filter_map(|entry| entry.deployment.clone()).collect();
+    for boot_version in [0, 1] {
+        let running = settings.running.as_ref().filter(|link| link.boot_version == boot_version);
+        let visible = state.loader_names.contains(&format!("loader.{boot_version}"));
+        for sub_boot_version in [0, 1] {
+            let slot = Slot { boot_version, sub_boot_version };
+            let Some(dir) = open_dir(&ostree, &slot.links_dir())? else { continue };
+            for (path, target) in read_bootlinks(&dir)? {
+                let is_running = running.is_some_and(|link| link.to_string().ends_with(&format!("/{path}")));
+                if visible || is_running {
+                    deployments.extend(deployment_of(&target));
+                }
+            }
+        }
+    }
+    Ok(deployments)
+}
+
+/// Removes a path that [`list`] has named.
+pub(crate) fn remove(places: Places<'_>, path: &str, swept: &mut Swept) -> Result<()> {
+    let Some((dir, name)) = path.rsplit_once('/') else { return Ok(()) };
+    let opened = match dir.strip_prefix("/boot") {
+        Some(below) => open_dir(places.boot, below.strip_prefix('/').unwrap_or("."))?,
+        None => Some(ostree(places.root)?),
+    };
+    let Some(opened) = opened else { return Ok(()) };
+    let removal = durable::remove_tree(opened.as_fd(), name)?;
+    if removal.is_complete() {
+        swept.removed.push(path.to_owned());
+    }
+    for (left, errno) in &removal.left {
+        swept.left.push(format!("{dir}/{}: {errno}", left.display()));
+    }
+    Ok(())
+}
