@@ -22,4 +22,5 @@ mod vm;
 mod workspace;
 
 pub use architecture::Table;
+pub use bench::measure_one;
 pub use verbs::main;

@@ -49,12 +49,6 @@ enum Verb {
         #[arg(long, value_name = "N", default_value_t = 10)]
         seconds: u32,
     },
-    /// Run PROGRAM and print its time and peak memory (used by `bench`)
-    #[command(hide = true, name = "measure-one")]
-    MeasureOne {
-        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-        program: Vec<std::ffi::OsString>,
-    },
 }
 
 /// Entry point of the `xtask` program.
@@ -81,7 +75,6 @@ fn dispatch(verb: Verb) -> Result<ExitCode> {
         Verb::Lint => lint::run(&workspace)?,
         Verb::Peer => println!("{}", peer::ensure(&workspace)?.program.display()),
         Verb::FuzzCheck { seconds } => fuzz_check::run(&workspace, seconds)?,
-        Verb::MeasureOne { program } => bench::measure::print_one(&program)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Holds `docs/architecture.md` against the workspace as cargo sees it, and the sources against its rules.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Time and peak memory of one program. The kernel keeps the peak of all children that a process waited for, so each program
-//! is measured by a small process of its own: this program, called again.
+//! Time and peak memory of one program. The kernel keeps one peak for all children that a process waited for, so each
+//! program is measured by a process of its own, `measure-one`.
 
 use std::ffi::OsString;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::process;
+use crate::workspace::Workspace;
 
 /// What one run took.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,13 +24,26 @@ pub(crate) struct Sample {
     pub(crate) peak_kib: u64,
 }
 
-/// Runs a program, with its standard output thrown away, and prints a line for [`parse`].
-pub(crate) fn print_one(program: &[OsString]) -> Result<()> {
-    let (name, arguments) = program.split_first().context("no program to measure")?;
-    let mut command = Command::new(name);
+/// Entry point of the `measure-one` program.
+#[must_use]
+pub fn measure_one() -> ExitCode {
+    match print_one() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the program that the arguments name, its standard output thrown away, and prints a line for [`parse`].
+fn print_one() -> Result<()> {
+    let mut arguments = std::env::args_os().skip(1);
+    let name = arguments.next().context("no program to measure")?;
+    let mut command = Command::new(&name);
     command.args(arguments).stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
     let start = Instant::now();
-    let status = command.status().with_context(|| format!("Starting {}", Path::new(name).display()))?;
+    let status = command.status().with_context(|| format!("Starting {}", Path::new(&name).display()))?;
     let wall = start.elapsed();
     ensure!(status.success(), "{} failed: {status}", process::line_of(&command));
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("Asking for the use of resources")?;
@@ -44,9 +58,16 @@ pub(crate) fn print_one(program: &[OsString]) -> Result<()> {
 }
 
 /// Measures a command line.
-pub(crate) fn measure(line: &[OsString]) -> Result<Sample> {
-    let this = std::env::current_exe().context("Finding this program")?;
-    parse(&process::output(process::command(this).arg("measure-one").arg("--").args(line))?)
+pub(crate) fn measure(meter: &Path, line: &[OsString]) -> Result<Sample> {
+    parse(&process::output(process::command(meter).args(line))?)
+}
+
+/// Builds `measure-one`.
+pub(crate) fn meter(workspace: &Workspace) -> Result<PathBuf> {
+    let mut cargo = process::cargo("build");
+    cargo.args(["--release", "--package", "xtask", "--bin", "measure-one"]);
+    process::run(cargo)?;
+    Ok(workspace.target.join("release/measure-one"))
 }
 
 fn parse(text: &str) -> Result<Sample> {

@@ -2,7 +2,7 @@
 //! Our `ostree` beside the peer's, in turn, in one run on one file system.
 
 mod cases;
-pub(crate) mod measure;
+mod measure;
 mod report;
 
 use std::ffi::OsString;
@@ -16,6 +16,7 @@ use crate::workspace::Workspace;
 use crate::{build, peer, process, terminal, vm};
 use cases::{CASES, Case};
 use measure::Sample;
+pub use measure::measure_one;
 
 /// What can be chosen.
 #[derive(clap::Args)]
@@ -23,6 +24,9 @@ pub(crate) struct Options {
     /// The tree to commit [default: the Debian system of tests-vm with more packages]
     #[arg(long, value_name = "DIR")]
     tree: Option<PathBuf>,
+    /// Measure this program instead of ours as it is now, an older build for example; docs/performance.md stays as it is
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
     /// Measured runs of each program, after one to warm up
     #[arg(long, value_name = "N", default_value_t = 7)]
     runs: u32,
@@ -43,6 +47,8 @@ struct Side {
 struct Bench {
     ours: Side,
     theirs: Side,
+    /// The program that measures.
+    meter: PathBuf,
     /// The tree to commit.
     tree: PathBuf,
     /// A bare repository with the tree, made by the peer: both programs read the same bytes.
@@ -74,7 +80,13 @@ impl Side {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     ensure!(rustix::process::geteuid().is_root(), "bench deploys, which takes root: try sudo ./run bench");
     ensure!(options.runs > 0, "--runs must be at least 1");
-    build::all(workspace)?;
+    let program = match &options.program {
+        Some(program) => std::path::absolute(program)?,
+        None => {
+            build::all(workspace)?;
+            workspace.ostree()
+        }
+    };
     let peer = peer::ensure(workspace)?;
     let tree = match &options.tree {
         Some(tree) => std::path::absolute(tree)?,
@@ -86,8 +98,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let side = |name: &str, program: Vec<OsString>| Side { program, dir: dir.join(name) };
     let theirs = peer.command_line().into_iter().map(PathBuf::into_os_string).collect();
     let bench = Bench {
-        ours: side("ours", vec![workspace.ostree().into_os_string()]),
+        ours: side("ours", vec![program.into_os_string()]),
         theirs: side("theirs", theirs),
+        meter: measure::meter(workspace)?,
         tree,
         repo: dir.join("repo"),
     };
@@ -102,7 +115,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     ensure!(!measured.is_empty(), "no case has that name");
     let table = report::table(&measured);
     print!("{table}");
-    if options.only.is_none() {
+    if options.only.is_none() && options.program.is_none() {
         let path = workspace.root.join("docs/performance.md");
         std::fs::write(&path, report::page(&facts, &table, options.runs))
             .with_context(|| format!("Writing {}", path.display()))?;
@@ -140,7 +153,7 @@ fn one(bench: &Bench, case: &'static Case, runs: u32) -> Result<Measured> {
                 // The writes of the other program are not ours to wait for.
                 rustix::fs::sync();
             }
-            let sample = measure::measure(&(case.line)(bench, side))?;
+            let sample = measure::measure(&bench.meter, &(case.line)(bench, side))?;
             if round > 0 {
                 samples.push(sample);
             }

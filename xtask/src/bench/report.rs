@@ -124,7 +124,7 @@ pub(crate) fn page(facts: &Facts, table: &str, runs: u32) -> String {
          clock from before the start of the program to its end. Both programs work on the same file system, read the same\n\
          tree and the same repository (made by the peer), keep their default settings for fsync, and begin a case that\n\
          writes with nothing left to write. The peer runs by its own loader, not through a shell. Memory is the peak of the\n\
-         resident set as the kernel counted it, shared libraries included; the floor of some MiB is that of the process which measures.\n"
+         resident set as the kernel counted it, shared libraries included.\n"
     )
 }
 
