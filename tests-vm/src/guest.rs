@@ -11,8 +11,9 @@ use crate::cpio::Archive;
 use crate::environment::Environment;
 
 /// Kernel arguments of every boot: quiet, fast under emulation, and an end instead of a hang.
-pub(crate) const ARGUMENTS: &str =
-    "console=ttyS0 mitigations=off audit=0 quiet panic=-1 8250.nr_uarts=1 systemd.show_status=no";
+pub(crate) const ARGUMENTS: &str = "console=ttyS0 mitigations=off audit=0 quiet panic=-1 8250.nr_uarts=1 \
+    systemd.show_status=no modprobe.blacklist=kvm,kvm_amd,aesni_intel,ghash_clmulni_intel,sha512_ssse3,sha256_ssse3,\
+    sha1_ssse3,crct10dif_pclmul,crc32_pclmul,evdev,button,serio_raw";
 
 /// Kernel arguments that start the scenario's unit instead of a login.
 pub(crate) const SCENARIO_ARGUMENTS: &str =
