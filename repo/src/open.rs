@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Opening a repository.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use fn_error_context::context;
+use formats::keyfile::Keyfile;
+use rustix::fs::{CWD, Mode as Permissions, OFlags, openat};
+
+use crate::{Mode, Settings, bytes};
+
+/// Flags for directories of the repository.
+pub(crate) const DIR_FLAGS: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
+
+/// A repository of objects and refs.
+#[derive(Debug)]
+pub struct Repo {
+    dir: OwnedFd,
+    objects: OwnedFd,
+    /// For messages only: all work goes through the descriptors.
+    path: PathBuf,
+    config: Keyfile,
+    settings: Settings,
+}
+
+impl Repo {
+    /// Opens the repository at `path`.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_at(CWD, path)
+    }
+
+    /// Opens the repository at `path` below the directory `at`.
+    ///
+    /// Errors: there is none; its `config` cannot be read, or asks for what is not supported.
+    pub fn open_at(at: impl AsFd, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let dir = openat(at, path, DIR_FLAGS, Permissions::empty())
+            .with_context(|| format!("opening repo: opendir({})", path.display()))?;
+        let objects = openat(&dir, "objects", DIR_FLAGS, Permissions::empty())
+            .with_context(|| format!("opening repo: opendir({}/objects)", path.display()))?;
+        let config = read_config(&dir, path)?;
+        let settings =
+            Settings::from_keyfile(&config).with_context(|| format!("Reading {}/config", path.display()))?;
+        Ok(Self { dir, objects, path: path.to_owned(), config, settings })
+    }
+
+    /// How files are stored.
+    pub fn mode(&self) -> Mode {
+        self.settings.mode
+    }
+
+    /// The `config` as it was read when the repository was opened.
+    pub fn config(&self) -> &Keyfile {
+        &self.config
+    }
+
+    /// What `config` means.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The path that the repository was opened by, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The repository's directory.
+    pub fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// The directory of loose objects.
+    pub fn objects(&self) -> BorrowedFd<'_> {
+        self.objects.as_fd()
+    }
+
+    /// Replaces `config` durably.
+    #[context("Writing {}/config", self.path.display())]
+    pub fn write_config(&mut self, config: Keyfile) -> Result<()> {
+        let settings = Settings::from_keyfile(&config)?;
+        bytes::replace(&self.dir, "config", config.to_string().as_bytes(), self.settings.fsync)?;
+        self.config = config;
+        self.settings = settings;
+        Ok(())
+    }
+}
+
+fn read_config(dir: &OwnedFd, path: &Path) -> Result<Keyfile> {
+    let step = || format!("Reading {}/config", path.display());
+    let data = bytes::read_file(dir, "config").with_context(step)?;
+    let text = String::from_utf8(data).with_context(step)?;
+    Keyfile::parse(&text).with_context(step)
+}

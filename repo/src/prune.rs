@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Deleting what nothing needs.
+
+use std::collections::HashSet;
+
+use anyhow::{Context as _, Result};
+use formats::Checksum;
+use formats::object::{ObjectName, ObjectType};
+use rustix::fs::{AtFlags, unlinkat};
+use rustix::io::Errno;
+
+use crate::{Depth, Reachable, Repo, RepoError};
+
+/// What is kept.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Only refs keep commits; otherwise every commit in the repository keeps itself, and only objects without a
+    /// commit go.
+    pub refs_only: bool,
+    /// How many parents of each ref's commit are kept, with `refs_only`.
+    pub depth: Depth,
+    /// Nothing is deleted, only counted.
+    pub dry_run: bool,
+    /// Only commits go, their trees stay.
+    pub commits_only: bool,
+    /// Commits that are kept besides those of refs, such as those of deployments.
+    pub keep: Vec<Checksum>,
+    /// Commits not older than this many seconds since the epoch are kept.
+    pub keep_younger_than: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            refs_only: false,
+            depth: Depth::All,
+            dry_run: false,
+            commits_only: false,
+            keep: Vec::new(),
+            keep_younger_than: None,
+        }
+    }
+}
+
+/// What was deleted, or would be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Objects that the repository held.
+    pub total: u64,
+    /// Objects that nothing needs.
+    pub pruned: u64,
+    /// Bytes of these.
+    pub freed: u64,
+}
+
+impl Repo {
+    /// Deletes the objects that nothing needs, alone with the repository.
+    pub fn prune(&self, options: &Options) -> Result<Report> {
+        // A dry run changes nothing, but must not see half of what another one does.
+        let _lock = if options.dry_run { self.lock_shared()? } else { self.lock_exclusive()? };
+        let needed = self.find_needed(options)?;
+        let mut report = Report::default();
+        let mut unneeded = Vec::new();
+        self.each_object(|name, _, _| {
+            report.total += 1;
+            let key = match name.kind {
+                // Metadata beside a commit lives as long as the commit.
+                ObjectType::CommitMeta => ObjectName::new(name.checksum, ObjectType::Commit),
+                _ => name,
+            };
+            let kind_stays = match name.kind {
+                ObjectType::TombstoneCommit | ObjectType::PayloadLink => true,
+                ObjectType::Commit | ObjectType::CommitMeta => false,
+                _ => options.commits_only,
+            };
+            if !kind_stays && !needed.contains(&key) {
+                unneeded.push(name);
+            }
+            Ok(())
+        })?;
+        // Commits first: an interrupted run leaves no commit without its tree.
+        unneeded.sort_unstable_by_key(|name| (!matches!(name.kind, ObjectType::Commit), *name));
+        for name in unneeded {
+            report.pruned += 1;
+            report.freed += self.object_size(name)?;
+            if !options.dry_run {
+                self.delete_object(name)?;
+                if name.kind == ObjectType::Commit {
+                    self.set_partial(&name.checksum, false)?;
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    fn find_needed(&self, options: &Options) -> Result<Reachable> {
+        let mut needed = Reachable::new();
+        let mut roots: HashSet<Checksum> = options.keep.iter().copied().collect();
+        if !options.refs_only {
+            roots.extend(self.list_commits()?);
+        } else if let Some(time) = options.keep_younger_than {
+            for commit in self.list_commits()? {
+                if self.load_commit(&commit)?.timestamp >= time {
+                    roots.insert(commit);
+                }
+            }
+        }
+        for commit in roots {
+            needed.add_history(self, &commit, Depth::Parents(0), options.commits_only)?;
+        }
+        let depth = if options.refs_only { options.depth } else { Depth::Parents(0) };
+        for (refspec, commit) in self.list_refs(None)? {
+            needed
+                .add_history(self, &commit, depth, options.commits_only)
+                .with_context(|| format!("Walking the history of ref {refspec}"))?;
+        }
+        for (commit, collection_ref) in self.mirrored_refs()? {
+            needed
+                .add_history(self, &commit, depth, options.commits_only)
+                .with_context(|| format!("Walking the history of mirrored ref {collection_ref}"))?;
+        }
+        Ok(needed)
+    }
+
+    /// Deletes one object. The caller holds the exclusive lock.
+    ///
+    /// Errors: [`RepoError::NoMetadata`], [`RepoError::NoFile`].
+    pub fn delete_object(&self, name: ObjectName) -> Result<()> {
+        match unlinkat(self.objects(), self.loose_path(name).as_str(), AtFlags::empty()) {
+            Err(Errno::NOENT) if name.kind == ObjectType::File => {
+                Err(RepoError::NoFile(name.checksum).into())
+            }
+            Err(Errno::NOENT) => Err(RepoError::NoMetadata(name).into()),
+            deleted => deleted.with_context(|| format!("Deleting object {name}")),
+        }
+    }
+}

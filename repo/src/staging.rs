@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The directory that collects a transaction's objects until they are durable.
+//!
+//! The C tools use `tmp/staging-BOOTID-…` and take over what a killed process left there. Ours hold files
+//! under their final names while they are written, so the name differs: nobody may mistake a piece for a whole.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result, bail};
+use fn_error_context::context;
+use rustix::fs::{
+    AtFlags, FileType, Mode as Permissions, OFlags, RenameFlags, fsync, mkdirat, openat, renameat,
+    renameat_with, statat, syncfs, unlinkat,
+};
+use rustix::io::Errno;
+
+use crate::lock::{LockKind, try_lock};
+use crate::{Repo, bytes, scan};
+
+const PREFIX: &str = "transaction-";
+const LOCK_SUFFIX: &str = "-lock";
+/// Fan-out directories are `objects/00` to `objects/ff`.
+const FANOUTS: usize = 256;
+
+/// A staging directory of ours, locked while it is in use and removed on drop.
+#[derive(Debug)]
+pub(crate) struct Staging<'r> {
+    repo: &'r Repo,
+    dir: OwnedFd,
+    name: String,
+    _lock: OwnedFd,
+    /// Fan-out directories that exist among the objects, by their number.
+    present: [bool; FANOUTS],
+    /// Fan-out directories that exist in staging.
+    staged: [bool; FANOUTS],
+}
+
+impl<'r> Staging<'r> {
+    #[context("Making a staging directory in {}/tmp", repo.path().display())]
+    pub(crate) fn new(repo: &'r Repo) -> Result<Self> {
+        let boot_id = boot_id();
+        for attempt in 0..100 {
+            let name = format!("tmp/{}", bytes::unique_name(&format!("{PREFIX}{boot_id}-"), attempt));
+            let lock = open_lock(repo, &name)?;
+            if !try_lock(&lock, LockKind::Exclusive)? {
+                continue;
+            }
+            match mkdirat(repo.dir(), name.as_str(), Permissions::from_raw_mode(0o755)) {
+                Err(Errno::EXIST) => continue,
+                made => made?,
+            }
+            let dir = openat(repo.dir(), name.as_str(), crate::open::DIR_FLAGS, Permissions::empty())?;
+            let mut out =
+                Self { repo, dir, name, _lock: lock, present: [false; FANOUTS], staged: [false; FANOUTS] };
+            scan::entries(repo.objects(), |name, _| {
+                if let Some(present) = fanout_index(name).and_then(|index| out.present.get_mut(index)) {
+                    *present = true;
+                }
+                Ok(())
+            })?;
+            return Ok(out);
+        }
+        bail!("no free name");
+    }
+
+    pub(crate) fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// Whether `path` (`ab/cdef….TYPE`) exists, staged or among the objects.
+    pub(crate) fn has(&self, path: &str) -> Result<bool> {
+        let Some(index) = fanout_index(path.as_bytes().get(..2).unwrap_or_default()) else {
+            return Ok(false);
+        };
+        let known = |list: &[bool; FANOUTS]| list.get(index).copied().unwrap_or(false);
+        let places = [(known(&self.staged), self.dir()), (known(&self.present), self.repo.objects())];
+        for (_, dir) in places.into_iter().filter(|(known, _)| *known) {
+            match statat(dir, path, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(_) => return Ok(true),
+                Err(Errno::NOENT) => {}
+                Err(error) => return Err(error).with_context(|| format!("Looking for objects/{path}")),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Makes the directory that `path` lies in.
+    pub(crate) fn prepare(&mut self, path: &str) -> Result<()> {
+        let fanout = path.get(..2).unwrap_or_default();
+        let staged = fanout_index(fanout.as_bytes()).and_then(|index| self.staged.get_mut(index));
+        let Some(staged) = staged else { bail!("{path} is no path of an object") };
+        if !*staged {
+            mkdirat(&self.dir, fanout, Permissions::from_raw_mode(0o775))
+                .with_context(|| format!("mkdir({}/{fanout})", self.name))?;
+            *staged = true;
+        }
+        Ok(())
+    }
+
+    /// Makes all objects durable, then visible. A fan-out directory that is new moves as a whole.
+    pub(crate) fn publish(&mut self) -> Result<()> {
+        let sync = self.repo.settings().fsync;
+        if sync && self.staged.contains(&true) {
+            syncfs(&self.dir).with_context(|| format!("Syncing {}", self.name))?;
+        }
+        let mut touched = Vec::new();
+        for index in 0..FANOUTS {
+            if !self.staged.get(index).copied().unwrap_or(false) {
+                continue;
+            }
+            let fanout = format!("{index:02x}");
+            let step = || format!("Moving objects into {}/objects/{fanout}", self.repo.path().display());
+            let name = fanout.as_str();
+            match renameat_with(&self.dir, name, self.repo.objects(), name, RenameFlags::NOREPLACE) {
+                Ok(()) => {}
+                // There already, or a file system that cannot rename without replacing.
+                Err(Errno::EXIST | Errno::NOTEMPTY | Errno::INVAL) => {
+                    self.move_files(&fanout).with_context(step)?;
+                    touched.push(fanout);
+                }
+                Err(error) => return Err(error).with_context(step),
+            }
+            self.staged.get_mut(index).into_iter().for_each(|staged| *staged = false);
+            self.present.get_mut(index).into_iter().for_each(|present| *present = true);
+        }
+        if sync {
+            for fanout in &touched {
+                bytes::sync_dir(self.repo.objects(), fanout)?;
+            }
+            fsync(self.repo.objects())
+                .with_context(|| format!("Syncing {}/objects", self.repo.path().display()))?;
+        }
+        Ok(())
+    }
+
+    fn move_files(&self, fanout: &str) -> Result<()> {
+        match mkdirat(self.repo.objects(), fanout, Permissions::from_raw_mode(0o775)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let from = openat(&self.dir, fanout, crate::open::DIR_FLAGS, Permissions::empty())?;
+        let to = openat(self.repo.objects(), fanout, crate::open::DIR_FLAGS, Permissions::empty())?;
+        // A directory that changes while it is listed may show entries twice or not at all.
+        let mut names = Vec::new();
+        scan::entries(&from, |name, _| {
+            names.push(name.to_vec());
+            Ok(())
+        })?;
+        for name in names {
+            renameat(&from, &name[..], &to, &name[..])?;
+        }
+        unlinkat(&self.dir, fanout, AtFlags::REMOVEDIR)?;
+        Ok(())
+    }
+}
+
+impl Drop for Staging<'_> {
+    fn drop(&mut self) {
+        // What cannot be removed now is removed by a later transaction.
+        remove(self.repo, &self.name).ok();
+    }
+}
+
+fn remove(repo: &Repo, name: &str) -> Result<()> {
+    remove_tree(repo.dir(), name)?;
+    unlinkat(repo.dir(), format!("{name}{LOCK_SUFFIX}"), AtFlags::empty())?;
+    Ok(())
+}
+
+fn open_lock(repo: &Repo, name: &str) -> Result<OwnedFd> {
+    let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    Ok(openat(repo.dir(), format!("{name}{LOCK_SUFFIX}"), flags, Permissions::from_raw_mode(0o600))?)
+}
+
+/// Removes `name` and all below it.
+pub(crate) fn remove_tree(dir: impl AsFd, name: &str) -> Result<()> {
+    let dir = dir.as_fd();
+    match unlinkat(dir, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::ISDIR | Errno::PERM) => {}
+        Err(error) => return Err(error).with_context(|| format!("Removing {name}")),
+    }
+    let fd = openat(dir, name, crate::open::DIR_FLAGS | OFlags::NOFOLLOW, Permissions::empty())
+        .with_context(|| format!("Opening {name}"))?;
+    let mut names = Vec::new();
+    scan::entries(&fd, |name, kind| {
+        names.push((name.to_vec(), kind));
+        Ok(())
+    })?;
+    for (child, kind) in names {
+        match kind {
+            FileType::Directory => remove_tree(&fd, &String::from_utf8(child)?)?,
+            _ => unlinkat(&fd, &child[..], AtFlags::empty())?,
+        }
+    }
+    unlinkat(dir, name, AtFlags::REMOVEDIR).with_context(|| format!("Removing {name}"))
+}
+
+fn fanout_index(name: &[u8]) -> Option<usize> {
+    let (name, 2) = (str::from_utf8(name).ok()?, name.len()) else { return None };
+    usize::from_str_radix(name, 16).ok()
+}
+
+/// What tells apart left-overs of an earlier boot.
+fn boot_id() -> String {
+    let mut text = String::new();
+    let read =
+        File::open("/proc/sys/kernel/random/boot_id").and_then(|mut file| file.read_to_string(&mut text));
+    match read {
+        Ok(_) => text.trim_end().to_owned(),
+        Err(_) => "unknown".to_owned(),
+    }
+}
+
+impl Repo {
+    /// Removes what killed writers left in `tmp/`: staging directories that nobody locks, of ours and of the C
+    /// tools, and anything else above the age of `core.tmp-expiry-secs`.
+    #[context("Cleaning {}/tmp", self.path().display())]
+    pub(crate) fn clean_tmp(&self) -> Result<()> {
+        let tmp = openat(self.dir(), "tmp", crate::open::DIR_FLAGS, Permissions::empty())?;
+        let mut names = Vec::new();
+        scan::entries(&tmp, |name, _| {
+            names.extend(str::from_utf8(name).ok().map(str::to_owned));
+            Ok(())
+        })?;
+        for name in names.iter().filter(|name| *name != "cache" && !name.ends_with(LOCK_SUFFIX)) {
+            let ours = name.starts_with(PREFIX);
+            let old = match statat(&tmp, name.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => is_older(stat.st_mtime, self.settings().tmp_expiry),
+                Err(_) => continue,
+            };
+            if !(ours || old) {
+                continue;
+            }
+            let path = format!("tmp/{name}");
+            if names.iter().any(|lock| lock.strip_suffix(LOCK_SUFFIX) == Some(name)) {
+                let lock = open_lock(self, &path)?;
+                if try_lock(&lock, LockKind::Exclusive)? {
+                    log::debug!("removing left-over {path}");
+                    remove(self, &path)?;
+                }
+            } else if old {
+                remove_tree(self.dir(), &path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_older(mtime: i64, age: Duration) -> bool {
+    let mtime = u64::try_from(mtime)
+        .map_or(SystemTime::UNIX_EPOCH, |secs| SystemTime::UNIX_EPOCH + Duration::from_secs(secs));
+    SystemTime::now().duration_since(mtime).is_ok_and(|since| since > age)
+}
