@@ -21,6 +21,15 @@ pub fn copy_tree(from: BorrowedFd<'_>, name: &CStr, to: BorrowedFd<'_>, new_name
     copy_as(from, name, &meta, to, new_name).map(|_| ())
 }
 
+/// Copies all that is in the directory `from` into `to`, where nothing of the same name may be; the owner and
+/// mode of `to` itself stay.
+pub fn copy_contents(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+    for name in names(from)? {
+        copy_entry(from, &name, to)?;
+    }
+    Ok(())
+}
+
 /// Copies one entry, directories with their content; says whether it is of a kind that is copied.
 pub(crate) fn copy_entry(from: BorrowedFd<'_>, name: &CStr, to: BorrowedFd<'_>) -> Result<bool> {
     let meta = Meta::read(from, name).with_context(|| format!("Reading {name:?}"))?;
@@ -33,10 +42,7 @@ fn copy_as(from: BorrowedFd<'_>, name: &CStr, meta: &Meta, to: BorrowedFd<'_>, n
             rustix::fs::mkdirat(to, new, Mode::RWXU)
                 .with_context(|| format!("Creating directory {new:?}"))?;
             let (source, target) = (open_dir(from, name)?, open_dir(to, new)?);
-            for child in names(source.as_fd())? {
-                copy_entry(source.as_fd(), &child, target.as_fd())
-                    .with_context(|| format!("In {}", name.to_string_lossy()))?;
-            }
+            copy_contents(source.as_fd(), target.as_fd()).with_context(|| format!("In {}", name.to_string_lossy()))?;
         }
         FileType::RegularFile => {
             copy_file(from, name, to, new).with_context(|| format!("Copying {name:?}"))?

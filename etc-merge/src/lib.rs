@@ -17,7 +17,7 @@ mod copy;
 mod meta;
 
 pub use changes::{Change, Changes, What};
-pub use copy::copy_tree;
+pub use copy::{copy_contents, copy_tree};
 
 mod apply;
 pub use apply::{Clash, Report};

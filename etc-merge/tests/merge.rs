@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Merges of small trees, written as listings: `PATH=CONTENT` a file, `PATH/` a directory, `PATH>TARGET` a link.
+#![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
 
 use std::fs;
 use std::os::fd::AsFd;

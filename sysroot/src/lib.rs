@@ -1,2 +1,39 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Deployments of a physical root.
+//! Deployments of a physical root: what is deployed, and how that changes.
+//!
+//! ```text
+//! ostree/repo                                              objects and refs
+//! ostree/deploy/STATEROOT/var                              /var, shared by its deployments
+//! ostree/deploy/STATEROOT/deploy/CHECKSUM.SERIAL           a deployment
+//! ostree/deploy/STATEROOT/deploy/CHECKSUM.SERIAL.origin    where it came from
+//! ostree/deploy/STATEROOT/backing/CHECKSUM.SERIAL          where overlays over it keep their changes
+//! ostree/boot.N -> boot.N.M, boot/loader -> loader.N       see the crate `bootloader`
+//! ```
+//!
+//! The boot entries say which deployments there are, and in which order. Everything that changes them takes the
+//! [`Lock`] first, makes a plan, and ends in one switch of the boot menu.
+#![forbid(unsafe_code)]
+
+mod backing;
+mod cleanup;
+pub mod deploy;
+mod deployment;
+mod entries;
+mod etc;
+mod init;
+mod lock;
+mod preflight;
+mod retention;
+mod status;
+mod switch;
+mod sysroot;
+mod var;
+
+pub use cleanup::Cleaned;
+pub use deployment::{Deployment, Origin};
+pub use init::{Epoch, init_fs};
+pub use lock::{Lock, Locked};
+pub use preflight::Selinux;
+pub use retention::Retention;
+pub use status::{Row, Status};
+pub use sysroot::{Loaded, Sysroot};

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Removing what no boot entry names: deployments, their refs, and objects that nothing needs.
+//!
+//! A deployment goes only when no boot link leads to it any more. Links of the former set stay for as long as a
+//! boot loader may still see its entries, and so do their deployments; the running system never goes.
+
+use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::os::fd::AsFd;
+
+use anyhow::{Context, Result};
+use bootloader::Settings;
+use fn_error_context::context;
+use formats::bootlink::DeploymentPath;
+use repo::{Depth, prune};
+use rustix::fs::{AtFlags, Dir};
+
+use crate::etc;
+use crate::lock::Lock;
+use crate::sysroot::{Sysroot, running_deployment};
+
+/// Where refs of deployments are, so that a prune by hand spares them: `ostree/N/M/INDEX`.
+const REFS: &str = "ostree/";
+
+/// What a cleanup has removed.
+#[derive(Debug, Default)]
+pub struct Cleaned {
+    /// Deployments that are gone.
+    pub deployments: Vec<DeploymentPath>,
+    /// Paths that could not be removed, and why.
+    pub left: Vec<String>,
+    /// What the repository freed, where it was pruned.
+    pub pruned: Option<prune::Report>,
+}
+
+impl Sysroot {
+    /// Cleans up after a switch.
+    #[context("Cleaning up")]
+    pub(crate) fn cleanup_after(&self, _lock: &Lock, settings: &Settings, prune: bool) -> Result<Cleaned> {
+        let loaded = self.load()?;
+        let mut cleaned = Cleaned::default();
+        let linked = bootloader::linked_deployments(self.places(), settings)?;
+        for path in self.deployments_on_disk()?.into_iter().filter(|path| !linked.contains(path)) {
+            if self.is_running(&path)? {
+                continue;
+            }
+            match remove_deployment(self, &path)? {
+                left if left.is_empty() => cleaned.deployments.push(path),
+                left => cleaned.left.extend(left),
+            }
+        }
+        self.update_refs(&loaded.boot.slot(), loaded.deployments.iter().map(|d| &d.path))?;
+        if prune {
+            // What is still on the disk keeps its objects, whether an entry names it or not.
+            let keep = self.deployments_on_disk()?.into_iter().map(|path| path.checksum).collect();
+            let options = prune::Options {
+                refs_only: true,
+                depth: Depth::Parents(0),
+                keep,
+                ..prune::Options::default()
+            };
+            cleaned.pruned = Some(self.repo().prune(&options)?);
+        }
+        Ok(cleaned)
+    }
+
+    /// Every deployment directory, named by an entry or not.
+    fn deployments_on_disk(&self) -> Result<Vec<DeploymentPath>> {
+        let mut found = Vec::new();
+        for stateroot in self.names("ostree/deploy")? {
+            for name in self.names(&format!("ostree/deploy/{stateroot}/deploy"))? {
+                let name = name.strip_suffix(".origin").unwrap_or(&name);
+                found.extend(DeploymentPath::from_name(&stateroot, name));
+            }
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// The names in a directory that are text; none where there is no directory.
+    fn names(&self, path: &str) -> Result<Vec<String>> {
+        let read = || -> Result<Vec<String>> {
+            let Some(dir) = etc::open_dir(self.root(), &CString::new(path)?)? else { return Ok(Vec::new()) };
+            let mut names = Vec::new();
+            for entry in Dir::read_from(dir.as_fd())? {
+                names.extend(
+                    entry?.file_name().to_str().ok().filter(|n| !matches!(*n, "." | "..")).map(str::to_owned),
+                );
+            }
+            Ok(names)
+        };
+        read().with_context(|| format!("Reading {path}"))
+    }
+
+    fn is_running(&self, path: &DeploymentPath) -> Result<bool> {
+        let Some(running) = running_deployment()? else { return Ok(false) };
+        let stat = rustix::fs::statat(self.root(), path.to_string(), AtFlags::empty());
+        Ok(stat.is_ok_and(|stat| (stat.st_dev, stat.st_ino) == running))
+    }
+
+    /// Makes a ref for each deployment; new ones before the old ones go, so that a prune always spares them.
+    fn update_refs<'a>(
+        &self,
+        slot: &bootloader::Slot,
+        deployments: impl Iterator<Item = &'a DeploymentPath>,
+    ) -> Result<()> {
+        let prefix = format!("{REFS}{}/{}/", slot.boot_version, slot.sub_boot_version);
+        let mut wanted = BTreeSet::new();
+        for (index, path) in deployments.enumerate() {
+            let name = format!("{prefix}{index}");
+            self.repo().set_ref(&name.parse()?, &path.checksum)?;
+            wanted.insert(name);
+        }
+        for (refspec, _) in self.repo().list_refs(None)? {
+            let name = refspec.to_string();
+            if name.starts_with(REFS) && !wanted.contains(&name) {
+                self.repo().delete_ref(&refspec)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Removes a deployment unless a boot link leads to it.
+pub(crate) fn remove_unlinked(sysroot: &Sysroot, path: &DeploymentPath, settings: &Settings) -> Result<()> {
+    if !bootloader::linked_deployments(sysroot.places(), settings)?.contains(path) {
+        remove_deployment(sysroot, path)?;
+    }
+    Ok(())
+}
+
+/// Removes a deployment: backing directory and origin first, so that what an interruption leaves is a tree that
+/// the next cleanup finds. Gives what could not be removed.
+#[context("Removing {path}")]
+fn remove_deployment(sysroot: &Sysroot, path: &DeploymentPath) -> Result<Vec<String>> {
+    let stateroot = format!("ostree/deploy/{}", path.stateroot);
+    let mut left = Vec::new();
+    for (dir, name) in [
+        (format!("{stateroot}/backing"), path.name()),
+        (format!("{stateroot}/deploy"), format!("{}.origin", path.name())),
+        (format!("{stateroot}/deploy"), path.name()),
+    ] {
+        let Some(opened) = etc::open_dir(sysroot.root(), &CString::new(dir.as_str())?)? else { continue };
+        let removal = durable::remove_tree(opened.as_fd(), &name)?;
+        left.extend(removal.left.iter().map(|(path, why)| format!("{dir}/{}: {why}", path.display())));
+    }
+    Ok(left)
+}

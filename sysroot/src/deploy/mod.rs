@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Deploying a commit: from a refspec to a tree that a boot entry leads to.
+//!
+//! ```text
+//! plan     which commit, where to, whose configuration, which kernel arguments, which deployments stay
+//! tree     checkout, /etc with the local changes, checks, origin, immutable   nothing refers to it yet
+//! switch   the boot entries (see the crate `bootloader`)
+//! cleanup  deployments that no entry names, their refs, objects that nothing needs
+//! ```
+//!
+//! Until the switch commits, a failure removes the new tree and leaves everything as it was.
+
+mod kernel_args;
+mod plan;
+mod tree;
+
+use anyhow::{Context, Result};
+use bootloader::{Change, Outcome, SwitchPlan};
+use etc_merge::Clash;
+
+use crate::cleanup::Cleaned;
+use crate::deployment::Origin;
+use crate::entries;
+use crate::lock::Lock;
+use crate::preflight::Selinux;
+use crate::retention::Retention;
+use crate::sysroot::Sysroot;
+
+pub use kernel_args::{Base, Edits};
+pub use plan::{DeployPlan, PlanError};
+
+/// What to deploy, and how.
+#[derive(Debug, Clone)]
+pub struct DeployOptions {
+    /// A ref or a checksum in the system's repository.
+    pub refspec: String,
+    /// The stateroot; of a running system its own is the default.
+    pub stateroot: Option<String>,
+    /// The new deployment's origin; else one that follows `refspec`.
+    pub origin: Option<Origin>,
+    /// Take over `/etc` and kernel arguments.
+    pub merge: bool,
+    /// What stays beyond what always does.
+    pub retention: Retention,
+    /// Make it the default.
+    pub as_default: bool,
+    /// Changes of the kernel arguments.
+    pub kernel_args: Edits,
+    /// What to do about SELinux.
+    pub selinux: Selinux,
+    /// Remove objects that nothing needs any more.
+    pub prune: bool,
+}
+
+impl DeployOptions {
+    /// The default way to deploy `refspec`.
+    pub fn new(refspec: &str) -> Self {
+        Self {
+            refspec: refspec.to_owned(),
+            stateroot: None,
+            origin: None,
+            merge: true,
+            retention: Retention::default(),
+            as_default: true,
+            kernel_args: Edits::default(),
+            selinux: Selinux::default(),
+            prune: true,
+        }
+    }
+}
+
+/// What a deployment has changed.
+#[derive(Debug)]
+pub struct Deployed {
+    /// Changes that were carried over from the merge deployment's `/etc`: modified, removed, added.
+    pub etc: Option<[usize; 3]>,
+    /// Changes for which the new tree has no place.
+    pub clashes: Vec<Clash>,
+    /// The switch.
+    pub switch: SwitchPlan,
+    /// What it has come to.
+    pub outcome: Outcome,
+    /// How many more deployments there are.
+    pub count_change: i64,
+    /// What was removed.
+    pub cleaned: Cleaned,
+}
+
+impl Deployed {
+    /// One line about the switch, in the C tools' words.
+    pub fn summary(&self) -> String {
+        let (done, swap) = match self.switch.change {
+            Change::Entries => ("Bootloader updated", "yes"),
+            Change::Bootlinks | Change::Nothing => ("Transaction complete", "no"),
+        };
+        let slot = &self.switch.to;
+        format!(
+            "{done}; bootconfig swap: {swap}; bootversion: boot.{}.{}, deployment count change: {}",
+            slot.boot_version, slot.sub_boot_version, self.count_change
+        )
+    }
+}
+
+impl Sysroot {
+    /// Decides what deploying means, without changing anything.
+    pub fn plan_deploy(&self, options: &DeployOptions) -> Result<DeployPlan> {
+        DeployPlan::new(self, &self.load()?, options)
+    }
+
+    /// Deploys.
+    pub fn deploy(&self, lock: &Lock, options: &DeployOptions) -> Result<Deployed> {
+        let loaded = self.load()?;
+        let plan = DeployPlan::new(self, &loaded, options)?;
+        let settings = self.boot_settings(&loaded)?;
+        let loader = self.loader()?;
+        // Said before anything is written: what the switch would refuse.
+        loaded.boot.check()?;
+        let tree = tree::Tree::create(self, &settings, &plan).context("Deploying tree")?;
+        let entries = entries::compose(self, &loaded, &plan)?;
+        let switch = SwitchPlan::new(&loaded.boot, &entries, loader.as_ref(), &settings)?;
+        let outcome = switch.apply(self.places(), &settings)?;
+        let (etc, clashes) = tree.keep();
+        self.touch()?;
+        let cleaned = self.cleanup_after(lock, &settings, options.prune)?;
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let count_change = count(plan.list.len()) - count(loaded.deployments.len());
+        Ok(Deployed { etc, clashes, switch, outcome, count_change, cleaned })
+    }
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a deployment will be, decided before anything is written.
+
+use std::fmt;
+use std::os::fd::AsFd;
+
+use anyhow::{Context, Result};
+use formats::bootlink::{DeploymentPath, is_stateroot};
+use formats::kernel_args::KernelArgs;
+use rustix::fs::{AtFlags, Dir};
+use serde::Serialize;
+
+use super::DeployOptions;
+use crate::Sysroot;
+use crate::deployment::{Deployment, Origin};
+use crate::preflight::Selinux;
+use crate::retention::{self, NewList};
+use crate::sysroot::{Loaded, stated_version};
+
+/// A deployment to be made.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DeployPlan {
+    /// Where the new deployment goes.
+    #[serde(serialize_with = "as_text")]
+    pub path: DeploymentPath,
+    /// Whose `/etc` changes and kernel arguments it takes over.
+    #[serde(serialize_with = "as_optional_text")]
+    pub merge: Option<DeploymentPath>,
+    /// Its kernel arguments, before `ostree=` is set.
+    #[serde(serialize_with = "as_text")]
+    pub kernel_args: KernelArgs,
+    /// The version that its commit states.
+    pub version: Option<String>,
+    /// The old list that this was planned for, in the order of the boot menu.
+    #[serde(serialize_with = "as_texts")]
+    pub old: Vec<DeploymentPath>,
+    /// The new list; `None` is the new deployment, a number an index in `old`.
+    pub list: NewList,
+    #[serde(skip)]
+    pub(crate) origin: Origin,
+    #[serde(skip)]
+    pub(crate) selinux: Selinux,
+}
+
+/// Why there is nothing to deploy, or nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// No stateroot was named, and the running system has none.
+    #[error("Not currently booted into an OSTree system and no --os= argument given")]
+    NotBooted,
+    /// There is no such stateroot.
+    #[error("No such stateroot: {0}; make it with `ostree admin stateroot-init {0}`")]
+    NoStateroot(String),
+}
+
+impl DeployPlan {
+    pub(super) fn new(sysroot: &Sysroot, loaded: &Loaded, options: &DeployOptions) -> Result<Self> {
+        let all = &loaded.deployments;
+        let stateroot = match (&options.stateroot, all.iter().find(|d| d.booted)) {
+            (Some(name), _) => name.clone(),
+            (None, Some(booted)) => booted.path.stateroot.clone(),
+            (None, None) => return Err(PlanError::NotBooted).context("Looking for booted deployment"),
+        };
+        check_stateroot(sysroot, &stateroot)?;
+        let checksum = sysroot.repo().resolve_rev(&options.refspec)?;
+        let commit =
+            sysroot.repo().load_commit(&checksum).with_context(|| format!("Loading commit {checksum}"))?;
+        let version = stated_version(&commit);
+        let merge = options.merge.then(|| retention::merge_deployment(all, &stateroot)).flatten();
+        let merge_from = merge.and_then(|index| all.get(index));
+        // Even without a merge the deployment that is the default now is what one goes back to.
+        let anchor = retention::merge_deployment(all, &stateroot);
+        let list = retention::arrange(all, &stateroot, anchor, options.retention, options.as_default);
+        let deploy_serial = next_serial(sysroot, &stateroot, &checksum.to_string())?;
+        let origin = options.origin.clone().unwrap_or_else(|| Origin::new(&options.refspec));
+        Ok(Self {
+            path: DeploymentPath { stateroot, checksum, deploy_serial },
+            kernel_args: options.kernel_args.apply(merge_from.map(Deployment::kernel_args).as_ref())?,
+            merge: merge_from.map(|d| d.path.clone()),
+            version,
+            old: all.iter().map(|d| d.path.clone()).collect(),
+            list,
+            origin: origin.for_new_deployment(),
+            selinux: options.selinux,
+        })
+    }
+
+    /// The deployments of the new list, in the order of the boot menu.
+    pub fn new_paths(&self) -> impl Iterator<Item = &DeploymentPath> {
+        self.list.iter().filter_map(|item| item.map_or(Some(&self.path), |index| self.old.get(index)))
+    }
+}
+
+impl fmt::Display for DeployPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "New deployment: {}", self.path)?;
+        if let Some(version) = &self.version {
+            writeln!(f, "  version: {version}")?;
+        }
+        match &self.merge {
+            Some(merge) => writeln!(f, "  /etc and kernel arguments from: {merge}")?,
+            None => writeln!(f, "  /etc: as the tree has it")?,
+        }
+        writeln!(f, "  kernel arguments: {}", self.kernel_args)?;
+        writeln!(f, "Boot menu:")?;
+        for (index, path) in self.new_paths().enumerate() {
+            writeln!(f, "  {index}: {path}{}", if *path == self.path { " (new)" } else { "" })?;
+        }
+        let gone = self.old.iter().filter(|old| !self.new_paths().any(|path| path == *old));
+        gone.into_iter().try_for_each(|path| writeln!(f, "Removed: {path}"))
+    }
+}
+
+fn check_stateroot(sysroot: &Sysroot, name: &str) -> Result<(), PlanError> {
+    let there = is_stateroot(name)
+        && rustix::fs::statat(sysroot.root(), format!("ostree/deploy/{name}"), AtFlags::empty()).is_ok();
+    if there { Ok(()) } else { Err(PlanError::NoStateroot(name.to_owned())) }
+}
+
+/// One more than the highest serial that a tree or an origin of this commit has.
+fn next_serial(sysroot: &Sysroot, stateroot: &str, checksum: &str) -> Result<u32> {
+    let path = std::ffi::CString::new(format!("ostree/deploy/{stateroot}/deploy"))?;
+    let Some(dir) = crate::etc::open_dir(sysroot.root(), &path)? else { return Ok(0) };
+    let mut next = 0;
+    for entry in Dir::read_from(dir.as_fd()).with_context(|| format!("Reading {path:?}"))? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy();
+        let name = name.strip_suffix(".origin").unwrap_or(&name);
+        if let Some(found) = DeploymentPath::from_name(stateroot, name)
+            && name.starts_with(checksum)
+        {
+            next = next.max(found.deploy_serial.saturating_add(1));
+        }
+    }
+    Ok(next)
+}
+
+fn as_text<T: fmt::Display, S: serde::Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(value)
+}
+
+fn as_optional_text<T: fmt::Display, S: serde::Serializer>(
+    value: &Option<T>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => to.collect_str(value),
+        None => to.serialize_none(),
+    }
+}
+
+fn as_texts<T: fmt::Display, S: serde::Serializer>(values: &[T], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(values.iter().map(T::to_string))
+}

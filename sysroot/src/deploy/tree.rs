@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The tree of a new deployment, from the empty place to one that a boot entry may name.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use bootloader::Settings;
+use etc_merge::{Clash, What};
+use fn_error_context::context;
+use formats::bootlink::DeploymentPath;
+use repo::CheckoutOptions;
+use rustix::fs::{IFlags, Mode, OFlags};
+
+use super::DeployPlan;
+use crate::init::make_dir;
+use crate::{Sysroot, backing, cleanup, etc, preflight, var};
+
+/// A tree that nothing refers to yet. Dropped without [`Tree::keep`], it is removed again, unless the switch failed
+/// so late that a boot link leads to it.
+pub(super) struct Tree<'a> {
+    sysroot: &'a Sysroot,
+    settings: &'a Settings,
+    path: DeploymentPath,
+    kept: bool,
+    etc: Option<[usize; 3]>,
+    clashes: Vec<Clash>,
+}
+
+impl<'a> Tree<'a> {
+    /// Makes the tree that `plan` describes, and checks that it can be booted.
+    pub(super) fn create(sysroot: &'a Sysroot, settings: &'a Settings, plan: &DeployPlan) -> Result<Self> {
+        let mut tree =
+            Self { sysroot, settings, path: plan.path.clone(), kept: false, etc: None, clashes: Vec::new() };
+        let stateroot = format!("ostree/deploy/{}", plan.path.stateroot);
+        make_dir(sysroot.root(), &format!("{stateroot}/deploy"), 0o755)?;
+        let root = tree.check_out(plan)?;
+        etc::create(root.as_fd())?;
+        if let Some(merge) = &plan.merge {
+            tree.merge_etc(open_dir(sysroot.root(), &merge.to_string())?.as_fd(), root.as_fd())?;
+        }
+        preflight::check(root.as_fd(), plan.selinux)?;
+        bootloader::KernelFiles::find(root.as_fd())?;
+        let stateroot = open_dir(sysroot.root(), &stateroot)?;
+        var::fill_if_empty(stateroot.as_fd(), root.as_fd())?;
+        var::mark_outdated(stateroot.as_fd())?;
+        backing::create(sysroot, &plan.path)?;
+        tree.write_origin(plan)?;
+        // Last: nothing may be made or removed at the top of an immutable directory.
+        set_immutable(root.as_fd(), true)?;
+        Ok(tree)
+    }
+
+    /// Something refers to the tree from now on. Gives what the merge did: how much was modified, removed and
+    /// added, and what found no place.
+    pub(super) fn keep(mut self) -> (Option<[usize; 3]>, Vec<Clash>) {
+        self.kept = true;
+        (self.etc, std::mem::take(&mut self.clashes))
+    }
+
+    #[context("Checking out {}", plan.path.checksum)]
+    fn check_out(&self, plan: &DeployPlan) -> Result<OwnedFd> {
+        let path = plan.path.to_string();
+        let options = CheckoutOptions { passthrough_whiteouts: true, ..CheckoutOptions::default() };
+        self.sysroot.repo().checkout_at(
+            &options,
+            self.sysroot.root(),
+            Path::new(&path),
+            &plan.path.checksum,
+        )?;
+        open_dir(self.sysroot.root(), &path)
+    }
+
+    fn merge_etc(&mut self, old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<()> {
+        let (changes, report) = etc::merge(old, new)?;
+        self.etc = Some([What::Modified, What::Removed, What::Added].map(|what| changes.count(what)));
+        self.clashes = report.clashes;
+        Ok(())
+    }
+
+    #[context("Writing the origin")]
+    fn write_origin(&self, plan: &DeployPlan) -> Result<()> {
+        let dir = open_dir(self.sysroot.root(), &format!("ostree/deploy/{}/deploy", plan.path.stateroot))?;
+        let name = format!("{}.origin", plan.path.name());
+        durable::replace(dir.as_fd(), &name, plan.origin.0.to_string().as_bytes(), Mode::from_raw_mode(0o644))
+    }
+}
+
+impl Drop for Tree<'_> {
+    fn drop(&mut self) {
+        if !self.kept
+            && let Err(error) = cleanup::remove_unlinked(self.sysroot, &self.path, self.settings)
+        {
+            log::warn!(
+                "Removing the unfinished {}: {error:#}; `ostree admin cleanup` tries again",
+                self.path
+            );
+        }
+    }
+}
+
+fn open_dir(root: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(root, path, flags, Mode::empty()).with_context(|| format!("Opening {path}"))
+}
+
+/// Sets or clears the immutable flag of a deployment's root directory, so that nothing is put there by mistake.
+/// A file system without such flags goes without.
+pub(crate) fn set_immutable(dir: BorrowedFd<'_>, on: bool) -> Result<()> {
+    let Ok(flags) = rustix::fs::ioctl_getflags(dir) else { return Ok(()) };
+    let mut wanted = flags;
+    wanted.set(IFlags::IMMUTABLE, on);
+    if wanted == flags {
+        return Ok(());
+    }
+    rustix::fs::ioctl_setflags(dir, wanted).context("Setting the immutable flag")
+}

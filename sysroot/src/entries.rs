@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From deployments to what the boot menu needs to know of them.
+
+use std::os::fd::AsFd;
+
+use anyhow::{Context, Result};
+use bootloader::{BootEntry, KernelFiles, PresentEntry};
+use formats::bootlink::DeploymentPath;
+use formats::kernel_args::KernelArgs;
+use formats::os_release::OsRelease;
+use rustix::fs::{Mode, OFlags};
+
+use crate::Sysroot;
+use crate::deploy::DeployPlan;
+use crate::deployment::Deployment;
+use crate::sysroot::Loaded;
+
+/// The boot entries of a planned list, the default first.
+pub(crate) fn compose(sysroot: &Sysroot, loaded: &Loaded, plan: &DeployPlan) -> Result<Vec<BootEntry>> {
+    let entry = |item: &Option<usize>| match item.and_then(|index| loaded.deployments.get(index)) {
+        Some(old) => present(sysroot, loaded, old),
+        None => new(sysroot, loaded, plan),
+    };
+    plan.list.iter().map(entry).collect()
+}
+
+/// The entry of the new deployment. Keys of other tools follow the configuration that it takes over.
+fn new(sysroot: &Sysroot, loaded: &Loaded, plan: &DeployPlan) -> Result<BootEntry> {
+    let mut entry = read_tree(sysroot, &plan.path, plan.kernel_args.clone(), plan.version.clone(), None)?;
+    let merge = plan.merge.as_ref().and_then(|path| entry_of(loaded, path));
+    entry.carried = merge.map(PresentEntry::carried).unwrap_or_default();
+    Ok(entry)
+}
+
+/// The entry of a deployment that stays: its arguments, and whatever other tools have put there, stay too.
+fn present(sysroot: &Sysroot, loaded: &Loaded, old: &Deployment) -> Result<BootEntry> {
+    let options = KernelArgs::parse(&old.entry.options());
+    let mut entry =
+        read_tree(sysroot, &old.path, options, sysroot.version_of(&old.path), Some(old.boot_checksum))?;
+    if let Some(there) = entry_of(loaded, &old.path) {
+        entry.carried = there.carried();
+        entry.overlay_initrds = there.overlay_initrds();
+        entry.tries = there.name.tries;
+    }
+    Ok(entry)
+}
+
+fn entry_of<'a>(loaded: &'a Loaded, path: &DeploymentPath) -> Option<&'a PresentEntry> {
+    loaded.boot.entries.iter().find(|entry| entry.deployment.as_ref() == Some(path))
+}
+
+/// Reads what the tree says of itself. A boot checksum that was recorded is trusted: another version may have
+/// computed it by another rule, and the files are there under its name (ostree#2154).
+fn read_tree(
+    sysroot: &Sysroot,
+    path: &DeploymentPath,
+    options: KernelArgs,
+    version: Option<String>,
+    recorded: Option<formats::Checksum>,
+) -> Result<BootEntry> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let tree = rustix::fs::openat(sysroot.root(), path.to_string(), flags, Mode::empty())
+        .with_context(|| format!("Opening {path}"))?;
+    let files =
+        KernelFiles::find(tree.as_fd()).with_context(|| format!("Looking for the kernel of {path}"))?;
+    let boot_checksum = match recorded {
+        Some(checksum) => checksum,
+        None => files.boot_checksum(tree.as_fd())?,
+    };
+    Ok(BootEntry {
+        deployment: path.clone(),
+        boot_checksum,
+        files,
+        os_name: os_release(tree.as_fd()).pretty_name().to_owned(),
+        version,
+        options,
+        overlay_initrds: Vec::new(),
+        carried: Vec::new(),
+        tries: None,
+    })
+}
+
+/// `os-release` of a tree; empty where there is none, for a title is no reason to refuse.
+fn os_release(tree: std::os::fd::BorrowedFd<'_>) -> OsRelease {
+    let read = |path: &str| {
+        let file = rustix::fs::openat(
+            tree,
+            path,
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        );
+        std::io::read_to_string(std::fs::File::from(file.ok()?)).ok()
+    };
+    let text = read("usr/lib/os-release").or_else(|| read("etc/os-release")).unwrap_or_default();
+    OsRelease::parse(&text)
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The `/etc` of a new deployment: made from `usr/etc`, then given the local changes of the merge deployment.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use anyhow::{Context, Result, bail};
+use etc_merge::{Changes, Report};
+use fn_error_context::context;
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::io::Errno;
+
+/// The stamp by which systemd knows that `/etc` is up to date with `/usr` (`ConditionNeedsUpdate=`).
+const UPDATED: &str = ".updated";
+
+/// Makes `etc` of the deployment in `tree`.
+///
+/// A tree keeps its defaults in `usr/etc`; an empty `etc` beside it is a mount point. A tree that has its
+/// defaults in `etc` is brought into this form. With defaults in both places nobody can say which ones count.
+#[context("Preparing /etc")]
+pub(crate) fn create(tree: BorrowedFd<'_>) -> Result<()> {
+    match (has_entries(tree, c"etc")?, has_entries(tree, c"usr/etc")?) {
+        (Some(true), Some(true)) => {
+            bail!("Tree contains both /etc and /usr/etc: keep the defaults in /usr/etc only")
+        }
+        (Some(true), Some(false)) => {
+            bail!("/usr/etc is empty but /etc is not: move the defaults to /usr/etc")
+        }
+        (Some(true), None) => {
+            rustix::fs::renameat(tree, c"etc", tree, c"usr/etc").context("Moving it to /usr/etc")?
+        }
+        (_, None) => bail!("No such file or directory: /usr/etc (a bootable tree has its defaults there)"),
+        (Some(false), _) => {
+            rustix::fs::unlinkat(tree, c"etc", AtFlags::REMOVEDIR).context("Removing the empty one")?
+        }
+        (None, _) => {}
+    }
+    let usr = open_dir(tree, c"usr")?.context("Opening /usr")?;
+    etc_merge::copy_tree(usr.as_fd(), c"etc", tree, c"etc").context("Copying /usr/etc")
+}
+
+/// Carries what was changed in the `/etc` of the deployment in `old` over into that of the one in `new`.
+#[context("Merging /etc")]
+pub(crate) fn merge(old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<(Changes, Report)> {
+    let open =
+        |tree, name: &'static CStr| open_dir(tree, name)?.with_context(|| format!("{name:?} is missing"));
+    let (defaults, current) = (open(old, c"usr/etc")?, open(old, c"etc")?);
+    let target = open(new, c"etc")?;
+    let changes = Changes::between(defaults.as_fd(), current.as_fd())?;
+    let report = changes.apply(current.as_fd(), target.as_fd())?;
+    // It came with the old /etc, and says that the update has been seen to.
+    remove_stamp(target.as_fd())?;
+    Ok((changes, report))
+}
+
+/// Removes the stamp in `dir`, so that at the next boot systemd does what updates ask for.
+pub(crate) fn remove_stamp(dir: BorrowedFd<'_>) -> Result<()> {
+    match rustix::fs::unlinkat(dir, UPDATED, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error).context("Removing .updated"),
+    }
+}
+
+/// Opens a directory below `dir`; `None` where there is nothing of this name.
+pub(crate) fn open_dir(dir: BorrowedFd<'_>, name: &CStr) -> Result<Option<OwnedFd>> {
+    match rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("Opening directory {}", name.to_string_lossy())),
+    }
+}
+
+/// Whether there is something in a directory; `None` where there is no directory.
+pub(crate) fn has_entries(dir: BorrowedFd<'_>, name: &CStr) -> Result<Option<bool>> {
+    let Some(fd) = open_dir(dir, name)? else { return Ok(None) };
+    for entry in Dir::read_from(&fd)? {
+        if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+            return Ok(Some(true));
+        }
+    }
+    Ok(Some(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn tree(dirs: &[&str], files: &[&str]) -> (tempfile::TempDir, fs::File) {
+        let dir = tempfile::tempdir().unwrap();
+        for path in dirs {
+            fs::create_dir_all(dir.path().join(path)).unwrap();
+        }
+        for path in files {
+            fs::write(dir.path().join(path), *path).unwrap();
+        }
+        let fd = fs::File::open(dir.path()).unwrap();
+        (dir, fd)
+    }
+
+    #[test]
+    fn defaults_come_from_usr_etc() {
+        for (dirs, files) in
+            [(vec!["usr/etc/d"], vec!["usr/etc/d/f"]), (vec!["usr/etc/d", "etc"], vec!["usr/etc/d/f"])]
+        {
+            let (dir, fd) = tree(&dirs, &files);
+            create(fd.as_fd()).unwrap();
+            assert_eq!(fs::read_to_string(dir.path().join("etc/d/f")).unwrap(), "usr/etc/d/f");
+        }
+        let (dir, fd) = tree(&["usr", "etc"], &["etc/f"]);
+        create(fd.as_fd()).unwrap();
+        assert!(dir.path().join("usr/etc/f").exists() && dir.path().join("etc/f").exists());
+    }
+
+    #[test]
+    fn no_or_two_sets_of_defaults_are_refused() {
+        for (dirs, files, message) in [
+            (vec!["usr"], vec![], "No such file or directory: /usr/etc"),
+            (vec!["usr/etc", "etc"], vec!["usr/etc/f", "etc/f"], "both /etc and /usr/etc"),
+        ] {
+            let (_dir, fd) = tree(&dirs, &files);
+            let error = format!("{:#}", create(fd.as_fd()).unwrap_err());
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn local_changes_follow_and_the_stamp_does_not() {
+        let (old, old_fd) = tree(&["usr/etc"], &["usr/etc/f"]);
+        create(old_fd.as_fd()).unwrap();
+        for name in ["f", "mine", UPDATED] {
+            fs::write(old.path().join("etc").join(name), "local").unwrap();
+        }
+        let (new, new_fd) = tree(&["usr/etc"], &["usr/etc/f", "usr/etc/g"]);
+        create(new_fd.as_fd()).unwrap();
+        let (changes, report) = merge(old_fd.as_fd(), new_fd.as_fd()).unwrap();
+        assert_eq!((changes.list.len(), report), (3, Report::default()));
+        let read = |name: &str| fs::read_to_string(new.path().join("etc").join(name)).ok();
+        assert_eq!(read("f").as_deref(), Some("local"));
+        assert_eq!(read("mine").as_deref(), Some("local"));
+        assert_eq!(read("g").as_deref(), Some("usr/etc/g"));
+        assert_eq!(read(UPDATED), None);
+    }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The one lock of a sysroot, `ostree/lock`, shared with the C tools.
+//!
+//! It is an open-file-description lock, with `flock` where the file system has none, on a file that its holder
+//! removes before letting go. Whoever gets the lock therefore looks whether the name still leads to the file
+//! that it has locked, and starts again if not. This is the protocol of libglnx, which the C tools use.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use nix::errno::Errno as NixErrno;
+use nix::fcntl::{FcntlArg, fcntl};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+/// Where the lock is, below the sysroot.
+const PATH: &str = "ostree/lock";
+
+/// How often a lock that is taken is tried again.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// The lock, held until this is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    root: OwnedFd,
+    _file: OwnedFd,
+}
+
+/// Another process has the lock, and kept it for as long as we were willing to wait.
+#[derive(Debug, thiserror::Error)]
+#[error("ostree/lock is held by another process: wait until it has finished, then try again")]
+pub struct Locked;
+
+impl Lock {
+    /// Takes the lock of the sysroot at `root`. If it is held, `on_wait` is called once, and it is tried again
+    /// for as long as `patience` lasts (`None`: for ever).
+    pub(crate) fn take(
+        root: BorrowedFd<'_>,
+        patience: Option<Duration>,
+        on_wait: impl FnOnce(),
+    ) -> Result<Self> {
+        let started = Instant::now();
+        let mut on_wait = Some(on_wait);
+        loop {
+            if let Some(file) = try_take(root).context("Locking ostree/lock")? {
+                return Ok(Self { root: root.try_clone_to_owned()?, _file: file });
+            }
+            if let Some(tell) = on_wait.take() {
+                tell();
+            }
+            if patience.is_some_and(|patience| started.elapsed() >= patience) {
+                return Err(Locked.into());
+            }
+            std::thread::sleep(RETRY);
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // While we hold the lock the name is ours to remove; if that fails, the file stays and can be locked.
+        if let Err(error) = rustix::fs::unlinkat(&self.root, PATH, AtFlags::empty()) {
+            log::debug!("Removing {PATH}: {error}");
+        }
+    }
+}
+
+/// One attempt; `None` if somebody else has it, or removed the file while we were about to lock it.
+fn try_take(root: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NOFOLLOW;
+    let file = rustix::fs::openat(root, PATH, flags, Mode::from_raw_mode(0o660))?;
+    if !lock_file(file.as_fd())? {
+        return Ok(None);
+    }
+    let held = rustix::fs::fstat(&file)?;
+    match rustix::fs::statat(root, PATH, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(named) if (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino) => Ok(Some(file)),
+        Ok(_) | Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn lock_file(file: BorrowedFd<'_>) -> Result<bool> {
+    let whole = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as nix::libc::c_short,
+        l_whence: nix::libc::SEEK_SET as nix::libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&whole)) {
+        Ok(_) => Ok(true),
+        Err(NixErrno::EAGAIN | NixErrno::EACCES) => Ok(false),
+        // Linux before 3.15 and some network file systems.
+        Err(NixErrno::EINVAL | NixErrno::EOPNOTSUPP) => {
+            match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => Ok(true),
+                Err(Errno::WOULDBLOCK) => Ok(false),
+                Err(error) => Err(error).with_context(|| format!("Locking descriptor {}", file.as_raw_fd())),
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sysroot() -> (tempfile::TempDir, std::fs::File) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("ostree")).unwrap();
+        let root = std::fs::File::open(dir.path()).unwrap();
+        (dir, root)
+    }
+
+    #[test]
+    fn a_second_holder_is_refused_and_the_file_goes() {
+        let (dir, root) = sysroot();
+        let held = Lock::take(root.as_fd(), None, || panic!("nobody else is here")).unwrap();
+        let mut waited = false;
+        let error = Lock::take(root.as_fd(), Some(Duration::ZERO), || waited = true).unwrap_err();
+        assert!(error.is::<Locked>(), "{error:#}");
+        assert!(waited);
+        drop(held);
+        assert!(!dir.path().join(PATH).exists());
+        Lock::take(root.as_fd(), Some(Duration::ZERO), || panic!("it was let go")).unwrap();
+    }
+
+    #[test]
+    fn a_waiter_does_not_hold_a_removed_file() {
+        let (_dir, root) = sysroot();
+        let held = Lock::take(root.as_fd(), None, || ()).unwrap();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| Lock::take(root.as_fd(), None, || ()).unwrap());
+            std::thread::sleep(RETRY / 2);
+            drop(held);
+            let second = waiter.join().unwrap();
+            assert!(Lock::take(root.as_fd(), Some(Duration::ZERO), || ()).is_err());
+            drop(second);
+        });
+    }
+}

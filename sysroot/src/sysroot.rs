@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A physical root: the directory that has `ostree` and `boot`.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use bootloader::{BootState, Places};
+use fn_error_context::context;
+use formats::bootlink::DeploymentPath;
+use formats::keyfile::Keyfile;
+use formats::object::Commit;
+use formats::run_state::RunState;
+use repo::Repo;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timestamps};
+use rustix::io::Errno;
+
+use crate::deployment::{Deployment, Origin};
+use crate::lock::Lock;
+
+/// Where the running system says that it was booted through ostree, and from which deployment.
+const RUN_STATE: &str = "/run/ostree-booted";
+
+/// An open physical root.
+#[derive(Debug)]
+pub struct Sysroot {
+    path: PathBuf,
+    root: OwnedFd,
+    boot: OwnedFd,
+    repo: Repo,
+}
+
+/// What is deployed in a sysroot at one moment.
+#[derive(Debug)]
+pub struct Loaded {
+    /// In the order of the boot menu: the first one is booted next.
+    pub deployments: Vec<Deployment>,
+    /// What the boot menu and the links say.
+    pub boot: BootState,
+    /// Whether the running system was booted from this sysroot, be its deployment in the menu or not.
+    pub is_running_system: bool,
+}
+
+impl Loaded {
+    /// The place of the running system in the list.
+    pub fn booted(&self) -> Option<usize> {
+        self.deployments.iter().position(|d| d.booted)
+    }
+}
+
+impl Sysroot {
+    /// Opens the physical root at `path`; of a running system `/` will do, since its `/ostree` and `/boot` lead to
+    /// those of the physical root.
+    pub fn open(path: &Path) -> Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let open = |at: BorrowedFd<'_>, name: &Path| rustix::fs::openat(at, name, flags, Mode::empty());
+        let root =
+            open(CWD, path).with_context(|| format!("Initializing sysroot: opendir({})", path.display()))?;
+        let repo = Repo::open_at(&root, "ostree/repo").context("loading sysroot: Opening sysroot repo")?;
+        let boot = open(root.as_fd(), Path::new("boot")).with_context(|| {
+            format!(
+                "Opening {}/boot: make the directory, or mount the boot file system there",
+                path.display()
+            )
+        })?;
+        Ok(Self { path: path.to_owned(), root, boot, repo })
+    }
+
+    /// Takes the lock; see [`Lock`]. Waits for as long as `core.lock-timeout-secs` of the repository says.
+    pub fn lock(&self, on_wait: impl FnOnce()) -> Result<Lock> {
+        Lock::take(self.root(), self.repo.settings().lock_timeout, on_wait)
+    }
+
+    /// The path that it was opened by, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The system's repository.
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    pub(crate) fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
+    pub(crate) fn places(&self) -> Places<'_> {
+        Places { root: self.root.as_fd(), boot: self.boot.as_fd() }
+    }
+
+    /// Reads what is deployed.
+    #[context("Loading sysroot {}", self.path.display())]
+    pub fn load(&self) -> Result<Loaded> {
+        let boot = BootState::read(self.places())?;
+        let running = running_deployment()?;
+        let mut deployments = Vec::new();
+        for present in &boot.entries {
+            // An entry whose link leads nowhere is shown by the boot loader's own tools; it is no deployment.
+            let Some(path) = present.deployment.clone() else { continue };
+            let identity = match rustix::fs::statat(self.root(), path.to_string(), AtFlags::empty()) {
+                Ok(stat) => (stat.st_dev, stat.st_ino),
+                Err(Errno::NOENT) => continue,
+                Err(error) => return Err(error).with_context(|| format!("Reading {path}")),
+            };
+            deployments.push(Deployment {
+                origin: self.read_origin(&path)?,
+                booted: running == Some(identity),
+                boot_checksum: present.bootlink.boot_checksum,
+                entry: present.entry.clone(),
+                path,
+            });
+        }
+        let here = rustix::fs::statat(self.root(), "ostree/deploy", AtFlags::empty())
+            .context("Reading ostree/deploy")?;
+        let is_running_system = running.is_some_and(|(device, _)| device == here.st_dev);
+        Ok(Loaded { deployments, boot, is_running_system })
+    }
+
+    /// What a deployment's commit states as its version.
+    pub fn version_of(&self, path: &DeploymentPath) -> Option<String> {
+        stated_version(&self.repo.load_commit(&path.checksum).ok()?)
+    }
+
+    /// Tells other programs that the deployments have changed: they watch the time of `ostree/deploy`.
+    pub(crate) fn touch(&self) -> Result<()> {
+        let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+        let times = Timestamps { last_access: now, last_modification: now };
+        rustix::fs::utimensat(self.root(), "ostree/deploy", &times, AtFlags::empty())
+            .context("Touching ostree/deploy")
+    }
+
+    fn read_origin(&self, path: &DeploymentPath) -> Result<Origin> {
+        let path = format!("{path}.origin");
+        let file =
+            match rustix::fs::openat(self.root(), &path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+                Ok(file) => file,
+                Err(Errno::NOENT) => return Ok(Origin::default()),
+                Err(error) => return Err(error).with_context(|| format!("Opening {path}")),
+            };
+        let text =
+            std::io::read_to_string(std::fs::File::from(file)).with_context(|| format!("Reading {path}"))?;
+        Ok(Origin(Keyfile::parse(&text).with_context(|| format!("Reading {path}"))?))
+    }
+}
+
+/// The version that a commit states; one that is no text is none.
+pub(crate) fn stated_version(commit: &Commit) -> Option<String> {
+    let version = commit.lookup("version").ok()??;
+    version.view().ok()?.as_str().ok().map(str::to_owned)
+}
+
+/// Device and inode of the directory that the running system was booted from.
+pub(crate) fn running_deployment() -> Result<Option<(u64, u64)>> {
+    let bytes = match std::fs::read(RUN_STATE) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("Reading {RUN_STATE}")),
+    };
+    let state = RunState::parse(&bytes).with_context(|| format!("Reading {RUN_STATE}"))?;
+    match state.backing_root {
+        Some(identity) => Ok(Some(identity)),
+        // Only a marker, by an initramfs program that knows no more: then the deployment is the root itself.
+        None => {
+            let root = rustix::fs::stat("/").context("Reading /")?;
+            Ok(Some((root.st_dev, root.st_ino)))
+        }
+    }
+}

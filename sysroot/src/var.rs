@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The `/var` of a stateroot: filled once from the first tree that is deployed, like a container's volume, and
+//! never touched again.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use anyhow::{Context, Result};
+use fn_error_context::context;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::etc::{has_entries, open_dir, remove_stamp};
+
+/// Where the first content is gathered, beside `var`: a cut in between leaves `var` empty, and so to be filled.
+const STAGING: &str = "var.new";
+
+/// Directories that every system expects, as the C tools make them.
+const DIRECTORIES: [(&str, u32); 3] = [("tmp", 0o1777), ("lib", 0o755), ("log", 0o755)];
+
+/// Links to what is in `/run` on every current system.
+const LINKS: [(&str, &str); 2] = [("run", "../run"), ("lock", "../run/lock")];
+
+/// Fills `var` of the stateroot if there is nothing in it: with what the deployment in `tree` has in its own,
+/// and with the directories that every system expects.
+#[context("Preparing /var")]
+pub(crate) fn fill_if_empty(stateroot: BorrowedFd<'_>, tree: BorrowedFd<'_>) -> Result<()> {
+    if has_entries(stateroot, c"var")? == Some(true) {
+        return Ok(());
+    }
+    durable::remove_tree(stateroot, STAGING)?;
+    let staging = durable::make_dir(stateroot, STAGING, Mode::from_raw_mode(0o755))?;
+    if let Some(initial) = open_dir(tree, c"var")? {
+        etc_merge::copy_contents(initial.as_fd(), staging.as_fd()).context("Copying the tree's /var")?;
+    }
+    for (name, mode) in DIRECTORIES {
+        make_missing(name, rustix::fs::mkdirat(&staging, name, Mode::RWXU))?;
+        // The mode apart, since the umask would take from it.
+        let dir = rustix::fs::openat(
+            &staging,
+            name,
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        );
+        if let Ok(dir) = dir {
+            rustix::fs::fchmod(&dir, Mode::from_raw_mode(mode))
+                .with_context(|| format!("Setting the mode of {name}"))?;
+        }
+    }
+    for (name, target) in LINKS {
+        make_missing(name, rustix::fs::symlinkat(target, &staging, name))?;
+    }
+    durable::sync_fs(staging.as_fd())?;
+    // A directory may be renamed over an empty one: `var` is empty or filled, never half.
+    rustix::fs::renameat(stateroot, STAGING, stateroot, "var").context("Renaming var.new to var")?;
+    durable::sync_dir(stateroot)
+}
+
+/// Removes the stamp of the stateroot's `var`, so that systemd runs what an update of `/var` asks for.
+pub(crate) fn mark_outdated(stateroot: BorrowedFd<'_>) -> Result<()> {
+    open_dir(stateroot, c"var")?.map_or(Ok(()), |var| remove_stamp(var.as_fd()))
+}
+
+/// What the tree has of this name stays.
+fn make_missing(name: &str, made: Result<(), Errno>) -> Result<()> {
+    match made {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("Creating {name}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn filled_once() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in ["stateroot/var", "tree/var/lib/x", "other/var/late"] {
+            fs::create_dir_all(dir.path().join(path)).unwrap();
+        }
+        let open = |name: &str| fs::File::open(dir.path().join(name)).unwrap();
+        let (stateroot, tree, other) = (open("stateroot"), open("tree"), open("other"));
+        fill_if_empty(stateroot.as_fd(), tree.as_fd()).unwrap();
+        let var = dir.path().join("stateroot/var");
+        let listing = || {
+            let mut names: Vec<_> =
+                fs::read_dir(&var).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(listing(), ["lib", "lock", "log", "run", "tmp"]);
+        assert!(var.join("lib/x").is_dir());
+        assert_eq!(var.join("tmp").metadata().unwrap().permissions().mode() & 0o7777, 0o1777);
+        assert_eq!(fs::read_link(var.join("lock")).unwrap().to_str(), Some("../run/lock"));
+        fill_if_empty(stateroot.as_fd(), other.as_fd()).unwrap();
+        assert!(!var.join("late").exists());
+    }
+}
