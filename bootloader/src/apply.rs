@@ -4,6 +4,8 @@
 mod steps;
 mod verify;
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 use durable::fault::{self, Mutant};
 use durable::{Method, Proof};
@@ -131,19 +133,22 @@ impl SwitchPlan {
 
     /// Removes what was staged; the chosen entries have nothing to do with it.
     fn undo(&self, places: Places<'_>) -> Result<()> {
-        let state = BootState::read(places)?;
-        let mut paths = vec![format!("/ostree/{}", self.to.links_dir())];
-        if self.change == Change::Entries {
-            paths.extend([format!("/ostree/{}", self.to.link()), "/boot/loader.tmp".to_owned()]);
-            paths.push(format!("/boot/{}", self.to.loader_dir()));
-            let texts: Vec<String> = state.entries.iter().map(|entry| entry.entry.to_string()).collect();
-            let unneeded = sweep::list(&state, self.from, &texts, &Settings::default());
-            let mut copied = self.copy.iter().filter_map(|copy| copy.to.split('/').nth(1));
-            paths.extend(unneeded.into_iter().filter(|path| copied.any(|dir| path.ends_with(dir))));
-        }
         let mut swept = Swept::default();
-        for path in paths {
-            sweep::remove(places, &path, &mut swept)?;
+        let mut remove = |path: String| sweep::remove(places, &path, &mut swept);
+        remove(format!("/ostree/{}", self.to.links_dir()))?;
+        if self.change != Change::Entries {
+            return Ok(());
+        }
+        remove("/boot/loader.tmp".to_owned())?;
+        remove(format!("/boot/{}", self.to.loader_dir()))?;
+        remove(format!("/ostree/{}", self.to.link()))?;
+        let state = BootState::read(places)?;
+        let texts: Vec<String> = state.entries.iter().map(|entry| entry.entry.to_string()).collect();
+        let copied: BTreeSet<&str> = self.copy.iter().filter_map(|copy| copy.to.split('/').nth(1)).collect();
+        for path in sweep::list(&state, self.from, &texts, &Settings::default()) {
+            if path.strip_prefix("/boot/ostree/").is_some_and(|dir| copied.contains(dir)) {
+                remove(path)?;
+            }
         }
         Record::remove(places.root)
     }

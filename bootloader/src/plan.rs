@@ -152,6 +152,9 @@ pub enum PlanError {
     /// The sysroot was never initialised.
     #[error("There is no directory /ostree; run `ostree admin init-fs` first")]
     NoOstree,
+    /// The links layout needs links.
+    #[error("/boot is a FAT file system, which has no links; mount one of type ext4, xfs or btrfs there")]
+    Fat,
     /// `/boot/loader` belongs to an installation without ostree.
     #[error("/boot/loader is a directory, left by another installation; move it away and try again")]
     LoaderIsDirectory,
@@ -184,6 +187,9 @@ impl BootState {
     pub fn check(&self) -> Result<(), PlanError> {
         if !self.has_ostree {
             return Err(PlanError::NoOstree);
+        }
+        if self.boot_is_fat {
+            return Err(PlanError::Fat);
         }
         match &self.loader {
             LoaderLink::Directory => return Err(PlanError::LoaderIsDirectory),

@@ -76,7 +76,8 @@ impl PresentEntry {
 pub struct ForeignFile {
     /// Below the chosen `loader.N`: `entries/memtest.conf`, `loader.conf`.
     pub path: String,
-    /// What it says, as far as it is text: it may name boot files that are ours.
+    /// What it says, as far as it is text: it may name boot files that are ours. Of a link that leads nowhere,
+    /// its target.
     pub text: String,
 }
 
@@ -116,6 +117,8 @@ pub struct BootState {
     pub has_ostree: bool,
     /// Whether `/boot` is on the file system of the root.
     pub boot_on_root: bool,
+    /// Whether `/boot` is a FAT.
+    pub boot_is_fat: bool,
     /// What a former switch has written down about itself.
     pub record: Option<Record>,
 }

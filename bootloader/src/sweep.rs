@@ -56,15 +56,18 @@ fn boot_files(state: &BootState, entries: &[String], settings: &Settings) -> Vec
     let texts: Vec<&String> =
         entries.iter().chain(others).chain(state.unreadable.iter().map(|e| &e.text)).collect();
     let running = settings.running.as_ref().map(|link| format!("{}-{}", link.stateroot, link.boot_checksum));
-    let needed =
-        |name: &str| running.as_deref() == Some(name) || texts.iter().any(|text| text.contains(name));
+    let is_named = |name: &str| texts.iter().any(|text| text.contains(name));
+    // What runs always has an entry. If it has none, the entries that were read are not the whole truth.
+    if running.as_deref().is_some_and(|running| !is_named(running)) {
+        return Vec::new();
+    }
     let mut paths = Vec::new();
     for (dir, files) in &state.boot_dirs {
-        if is_boot_dir(dir) && !needed(dir) {
+        if is_boot_dir(dir) && !is_named(dir) {
             paths.push(format!("/boot/ostree/{dir}"));
         } else if dir == "initramfs-overlays" {
-            let unneeded = files.keys().filter(|name| !needed(name));
-            paths.extend(unneeded.map(|name| format!("/boot/ostree/{dir}/{name}")));
+            let unnamed = files.keys().filter(|name| !is_named(name));
+            paths.extend(unnamed.map(|name| format!("/boot/ostree/{dir}/{name}")));
         }
     }
     paths

@@ -138,6 +138,11 @@ pub fn prove(boot: BorrowedFd<'_>, freezing: Freezing) -> Result<Proof> {
     Ok(proof)
 }
 
+/// Whether this is a FAT: it has no links, and a rename there is no durable switch.
+pub fn is_fat(boot: BorrowedFd<'_>) -> Result<bool> {
+    Ok(file_system(boot)? == magic::FAT)
+}
+
 fn prove_ext4(boot: BorrowedFd<'_>, freezing: Freezing) -> Result<Proof, Errno> {
     // Contents first: the checkpoint is about the journal only.
     rustix::fs::syncfs(boot)?;

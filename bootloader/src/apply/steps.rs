@@ -16,7 +16,7 @@ use super::verify;
 use crate::former::{Record, ostree};
 use crate::plan::{Change, CopyFile, NewFile, NewLink, SwitchPlan};
 use crate::state::Places;
-use crate::state::read::open_dir;
+use crate::state::read::{open_dir, read_link};
 
 /// Directories are readable whatever the umask of the caller.
 const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
@@ -136,6 +136,9 @@ impl SwitchPlan {
     fn carry(&self, path: &str, boot: BorrowedFd<'_>) -> Result<()> {
         let old = format!("{}/{path}", self.from.loader_dir());
         let (dir, name) = self.place(boot, path)?;
+        if let Some(target) = read_link(boot, &old)? {
+            return stage_link(dir.as_fd(), &name, &target);
+        }
         copy_file_new((boot, &old), (dir.as_fd(), &name), Sharing::Blocks)
     }
 

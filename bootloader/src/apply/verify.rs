@@ -6,11 +6,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::{Context, Result};
 use formats::bls;
+use prepare_root::resolve::resolve_link;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::plan::{Change, CopyFile, NewLink, SwitchPlan};
-use crate::state::read::{deployment_of, open_dir, read_link};
+use crate::state::read::deployment_of;
 use crate::state::{BootState, Places, PresentEntry};
 
 /// What is wrong with what was staged. None of it should ever be seen: it is a defect here, or of the disk.
@@ -44,13 +45,14 @@ pub enum VerifyError {
     #[error("/boot/{0} differs from its source")]
     Copy(String),
     /// The path from an entry to its deployment is broken.
-    #[error("Boot link {0} does not lead to its deployment")]
-    Link(String),
+    #[error("Boot link {0}: {1}")]
+    Link(String, String),
 }
 
 pub(super) fn verify(plan: &SwitchPlan, places: Places<'_>) -> Result<()> {
+    let present = BootState::read(places)?;
     for link in &plan.links {
-        check_link(plan, link, places)?;
+        check_link(plan, link, &present, places.root)?;
     }
     if plan.change != Change::Entries {
         return Ok(());
@@ -68,21 +70,28 @@ pub(super) fn verify(plan: &SwitchPlan, places: Places<'_>) -> Result<()> {
         }
         check_files(plan, entry, places.boot)?;
         if entry.bootlink.boot_version != plan.to.boot_version || entry.deployment.is_none() {
-            return Err(VerifyError::Link(entry.bootlink.to_string()).into());
+            return Err(VerifyError::Link(entry.bootlink.to_string(), "leads nowhere".to_owned()).into());
         }
     }
     plan.copy.iter().try_for_each(|copy| check_copy(copy, places))
 }
 
-/// The link, and the directory of a deployment behind it.
-fn check_link(plan: &SwitchPlan, link: &NewLink, places: Places<'_>) -> Result<()> {
-    let path = format!("ostree/{}/{}", plan.to.links_dir(), link.path);
-    let target = read_link(places.root, &path)?;
-    let deployment = target.as_deref().filter(|target| *target == link.target).and_then(deployment_of);
-    let deployment = deployment.ok_or_else(|| VerifyError::Link(path.clone()))?;
-    match open_dir(places.root, &deployment.to_string())? {
-        Some(_) => Ok(()),
-        None => Err(VerifyError::Link(path).into()),
+/// Follows the link as the initramfs will. A deployment that was in the menu before does not keep new ones
+/// out of it, whatever has become of it.
+fn check_link(plan: &SwitchPlan, link: &NewLink, present: &BootState, root: BorrowedFd<'_>) -> Result<()> {
+    let path = format!("/ostree/{}/{}", plan.to.links_dir(), link.path);
+    let planned = deployment_of(&link.target);
+    let failed = |problem: String| VerifyError::Link(path.clone(), problem);
+    match resolve_link(root, &path) {
+        Ok(target) if Some(&target.deployment.path) == planned.as_ref() => Ok(()),
+        Ok(target) => Err(failed(format!("leads to {}", target.deployment.path)).into()),
+        Err(problem)
+            if planned.is_some() && present.entries.iter().any(|entry| entry.deployment == planned) =>
+        {
+            log::warn!("{problem}");
+            Ok(())
+        }
+        Err(problem) => Err(failed(problem.to_string()).into()),
     }
 }
 

@@ -2,6 +2,7 @@
 //! Reading it.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Context, Result};
@@ -50,6 +51,7 @@ impl BootState {
             bootlinks: BTreeMap::new(),
             has_ostree: ostree.is_some(),
             boot_on_root: rustix::fs::fstat(places.boot)?.st_dev == rustix::fs::fstat(places.root)?.st_dev,
+            boot_is_fat: durable::prove::is_fat(places.boot)?,
             record: None,
         };
         for name in ["loader.0", "loader.1", "loader.tmp"] {
@@ -120,7 +122,12 @@ impl BootState {
 
 impl BootState {
     fn read_foreign(&mut self, dir: &OwnedFd, loader: &str, path: String, name: &str) {
-        match read_lossy(dir, name) {
+        let text = match read_link(dir, name) {
+            Ok(Some(target)) => read_following(dir, name).or(Ok(target)),
+            Ok(None) => read_lossy(dir, name),
+            Err(err) => Err(err),
+        };
+        match text {
             Ok(text) => self.foreign.push(ForeignFile { path, text }),
             Err(err) => self.unreadable.push(Unreadable {
                 path: format!("{loader}/{path}"),
@@ -256,22 +263,24 @@ pub(crate) fn read_link(dir: impl AsFd, path: &str) -> Result<Option<String>> {
 
 /// The contents of a file that is one itself and no link.
 pub(crate) fn read(dir: impl AsFd, name: &str) -> Result<Vec<u8>> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let contents = read_up_to(dir, name, MAX_ENTRY, OFlags::NOFOLLOW)?;
+    anyhow::ensure!(contents.len() < MAX_ENTRY, "{name} is too long for a boot entry");
+    Ok(contents)
+}
+
+fn read_up_to(dir: impl AsFd, name: &str, most: usize, follow: OFlags) -> Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | follow;
     let file =
         rustix::fs::openat(dir, name, flags, Mode::empty()).with_context(|| format!("Opening {name}"))?;
-    let mut contents = vec![0; MAX_ENTRY];
-    let mut filled = 0;
-    while let Some(rest) = contents.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match rustix::io::read(&file, rest) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(Errno::INTR) => {}
-            Err(err) => return Err(err).with_context(|| format!("Reading {name}")),
-        }
-    }
-    anyhow::ensure!(filled < MAX_ENTRY, "{name} is too long for a boot entry");
-    contents.truncate(filled);
+    let mut contents = Vec::new();
+    let file = std::fs::File::from(file);
+    file.take(most as u64).read_to_end(&mut contents).with_context(|| format!("Reading {name}"))?;
     Ok(contents)
+}
+
+fn read_following(dir: &OwnedFd, name: &str) -> Result<String> {
+    let contents = read_up_to(dir, name, MAX_ENTRY, OFlags::empty())?;
+    Ok(String::from_utf8_lossy(&contents).into_owned())
 }
 
 fn read_lossy(dir: &OwnedFd, name: &str) -> Result<String> {
@@ -292,12 +301,12 @@ pub(crate) fn names(dir: &OwnedFd) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The regular files in a directory, sorted.
+/// The regular files and links in a directory, sorted.
 fn file_names(dir: &OwnedFd) -> Result<Vec<String>> {
     let mut files = names(dir)?;
     let mut failed = None;
     files.retain(|name| match kind(dir, name) {
-        Ok(kind) => kind == Some(FileType::RegularFile),
+        Ok(kind) => matches!(kind, Some(FileType::RegularFile | FileType::Symlink)),
         Err(err) => {
             failed.get_or_insert(err);
             false
