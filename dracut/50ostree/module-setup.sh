@@ -27,8 +27,8 @@ installkernel() {
 
 # The configuration is part of the image, so that what was verified together boots together: a change of
 # prepare-root.conf counts from the next initramfs on.
+# shellcheck disable=SC2154 # initdir, SYSTEMCTL and systemdsystemunitdir come from dracut
 install() {
-    # shellcheck disable=SC2154 # initdir, SYSTEMCTL and systemdsystemunitdir come from dracut
     local conf
     inst_multiple /usr/lib/ostree/ostree-prepare-root
     for conf in \
