@@ -12,6 +12,8 @@
 mod bind;
 mod run;
 
+pub use bind::named_again;
+
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};

@@ -16,9 +16,11 @@ const JOURNAL: &str = "/run/systemd/journal/socket";
 const KERNEL_LOG: &str = "/dev/kmsg";
 const NAME: &str = "ostree-prepare-root";
 
-/// `sd-daemon(3)` priorities.
-const ERROR: u8 = 3;
-const INFO: u8 = 6;
+/// `LOG_ERR` of `syslog(3)`.
+pub const ERROR: u8 = 3;
+
+/// `LOG_INFO` of `syslog(3)`.
+pub const INFO: u8 = 6;
 
 /// Says which deployment is booted, and the notes of the plan.
 ///
@@ -26,11 +28,11 @@ const INFO: u8 = 6;
 pub fn target(plan: &MountPlan) {
     let text = format!("Resolved OSTree target to: /{}", plan.deployment.path);
     if to_journal(&journal_entry(plan, &text)).is_err() {
-        to_kernel_log(INFO, &text);
+        to_kernel_log(INFO, NAME, &text);
     }
     for note in &plan.notes {
         println!("{note}");
-        to_kernel_log(INFO, note);
+        to_kernel_log(INFO, NAME, note);
     }
 }
 
@@ -38,7 +40,7 @@ pub fn target(plan: &MountPlan) {
 pub fn failure(error: &Error) {
     eprintln!("{NAME}: {error}");
     if !matches!(error, Error::Usage(_)) {
-        to_kernel_log(ERROR, &error.to_string());
+        to_kernel_log(ERROR, NAME, &error.to_string());
     }
 }
 
@@ -62,8 +64,9 @@ fn to_journal(entry: &str) -> std::io::Result<()> {
     UnixDatagram::unbound()?.send_to(entry.as_bytes(), JOURNAL).map(drop)
 }
 
-fn to_kernel_log(priority: u8, text: &str) {
-    let line = format!("<{priority}>{NAME}: {text}\n");
+/// Writes a line of `program` to the kernel's log, for those who look there because there is nothing else.
+pub fn to_kernel_log(priority: u8, program: &str, text: &str) {
+    let line = format!("<{priority}>{program}: {text}\n");
     let written =
         OpenOptions::new().write(true).open(KERNEL_LOG).and_then(|mut log| log.write_all(line.as_bytes()));
     // Without a kernel log there is only standard error, which has the text already.

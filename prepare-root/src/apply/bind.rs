@@ -85,14 +85,17 @@ fn change_by_path(at: &Path, mount: &Mount) -> Result<(), Errno> {
     if mount.shared { mount_change(at, MountPropagationFlags::SHARED) } else { Ok(()) }
 }
 
+fn kept_flags(at: &Path) -> Result<MountFlags, Errno> {
+    Ok(named_again(rustix::fs::statvfs(at)?.f_flag))
+}
+
 /// The attributes that a remount by path must name again, because it drops those it does not name (the `atime`
 /// ones excepted, which it keeps when none of them is named).
-fn kept_flags(at: &Path) -> Result<MountFlags, Errno> {
-    let present = rustix::fs::statvfs(at)?.f_flag;
+pub fn named_again(present: StatVfsMountFlags) -> MountFlags {
     let pairs = [
         (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
         (StatVfsMountFlags::NODEV, MountFlags::NODEV),
         (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
     ];
-    Ok(pairs.into_iter().filter(|(flag, _)| present.contains(*flag)).map(|(_, flag)| flag).collect())
+    pairs.into_iter().filter(|(flag, _)| present.contains(*flag)).map(|(_, flag)| flag).collect()
 }
