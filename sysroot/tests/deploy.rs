@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Deploying, from an empty root on.
+#![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
+
+mod world;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use sysroot::Selinux;
+use sysroot::deploy::{Base, DeployOptions, Edits};
+use world::World;
+
+fn kargs(text: &[&str]) -> Edits {
+    Edits { set: text.iter().map(|&arg| arg.to_owned()).collect(), ..Edits::default() }
+}
+
+#[test]
+fn the_first_deployment() {
+    let world = World::new();
+    let commit = world.commit("main", "1.0", |_| ());
+    let options = DeployOptions { kernel_args: kargs(&["root=LABEL=r", "rw"]), ..world.options("main") };
+    let done = world.try_deploy(&options).unwrap();
+    assert_eq!(
+        done.summary(),
+        "Bootloader updated; bootconfig swap: yes; bootversion: boot.1.1, deployment count change: 1"
+    );
+    assert_eq!(world.menu(), [format!("{commit}.0")]);
+    let status = world.status();
+    assert_eq!(
+        status.to_string(),
+        format!("  testos {commit}.0\n    Version: 1.0\n    origin refspec: main\n")
+    );
+    let boot_checksum = &status.deployments[0].boot_checksum;
+    let entry = fs::read_to_string(world.root().join("boot/loader/entries/ostree-1.conf")).unwrap();
+    let link = format!("/ostree/boot.1/testos/{boot_checksum}/0");
+    assert!(entry.contains(&format!("options root=LABEL=r rw ostree={link}\n")), "{entry}");
+    let tree = world.root().join(&link[1..]);
+    assert_eq!(fs::read_to_string(tree.join("etc/conf")).unwrap(), "default\n");
+    let inode = |path: &str| fs::metadata(tree.join(path)).unwrap().ino();
+    assert_ne!(inode("etc/conf"), inode("usr/etc/conf"), "/etc must not share files with the repository");
+    assert!(
+        fs::metadata(tree.join("usr/bin/tool")).unwrap().nlink() > 1,
+        "/usr shares files with the repository"
+    );
+    assert!(fs::write(tree.join("new"), "").is_err(), "the top of a deployment is immutable");
+    assert!(world.root().join("ostree/deploy/testos/var/lib").is_dir());
+    assert_eq!(
+        fs::read_to_string(world.root().join("ostree/repo/refs/heads/ostree/1/1/0")).unwrap().trim(),
+        commit.to_string()
+    );
+}
+
+#[test]
+fn an_upgrade_keeps_one_to_go_back_to() {
+    let world = World::new();
+    let first = world.commit("main", "1", |_| ());
+    world.deploy("main");
+    fs::write(world.deployment(0).join("etc/conf"), "local\n").unwrap();
+    let second =
+        world.commit("main", "2", |tree| fs::write(tree.join("usr/etc/conf"), "default 2\n").unwrap());
+    let done = world.deploy("main");
+    assert_eq!(done.etc, Some([1, 0, 0]));
+    assert_eq!(world.menu(), [format!("{second}.0"), format!("{first}.0")]);
+    assert_eq!(fs::read_to_string(world.deployment(0).join("etc/conf")).unwrap(), "local\n");
+    let third = world.commit("main", "3", |_| ());
+    world.deploy("main");
+    assert_eq!(world.menu(), [format!("{third}.0"), format!("{second}.0")]);
+    assert_eq!(fs::read_dir(world.deployment(0).parent().unwrap()).unwrap().count(), 4, "the oldest is gone");
+    let has = |commit: &formats::Checksum| world.sysroot().repo().load_commit(commit).is_ok();
+    assert!(has(&second) && !has(&first), "its commit is pruned");
+}
+
+#[test]
+fn the_same_commit_again_changes_only_the_inner_link() {
+    let world = World::new();
+    let commit = world.commit("main", "1", |_| ());
+    world.deploy("main");
+    world.deploy("main");
+    assert_eq!(world.menu(), [format!("{commit}.1"), format!("{commit}.0")]);
+    let done = world.deploy("main");
+    assert_eq!(
+        done.summary(),
+        "Transaction complete; bootconfig swap: no; bootversion: boot.0.0, deployment count change: 0"
+    );
+    assert_eq!(world.menu(), [format!("{commit}.2"), format!("{commit}.1")]);
+}
+
+#[test]
+fn kernel_arguments_are_inherited_and_edited() {
+    let world = World::new();
+    world.commit("main", "1", |_| ());
+    world.try_deploy(&DeployOptions { kernel_args: kargs(&["a=1", "b"]), ..world.options("main") }).unwrap();
+    let edits =
+        Edits { append: vec!["c=\"x y\"".to_owned()], delete: vec!["b".to_owned()], ..Edits::default() };
+    world.try_deploy(&DeployOptions { kernel_args: edits, ..world.options("main") }).unwrap();
+    let args = |index: usize| world.status().deployments[index].kernel_args.clone();
+    assert!(args(0).starts_with("a=1 ostree=") && args(0).ends_with(" c=\"x y\""), "{}", args(0));
+    let none = Edits { base: Base::Empty, ..Edits::default() };
+    world.try_deploy(&DeployOptions { kernel_args: none, ..world.options("main") }).unwrap();
+    assert!(args(0).starts_with("ostree="), "{}", args(0));
+}
+
+#[test]
+fn what_cannot_be_booted_is_refused_and_nothing_changes() {
+    let world = World::new();
+    world.commit("good", "1", |_| ());
+    world.deploy("good");
+    let remove =
+        |path: &'static str| move |tree: &std::path::Path| fs::remove_dir_all(tree.join(path)).unwrap();
+    world.commit("no-etc", "2", remove("usr/etc"));
+    world.commit("no-kernel", "2", remove("usr/lib/modules"));
+    world.commit("no-sysroot", "2", remove("sysroot"));
+    world.commit("composefs", "2", |tree| {
+        fs::create_dir_all(tree.join("usr/lib/ostree")).unwrap();
+        fs::write(tree.join("usr/lib/ostree/prepare-root.conf"), "[composefs]\nenabled=yes\n").unwrap();
+    });
+    world.commit("enforcing", "2", |tree| {
+        fs::create_dir_all(tree.join("usr/etc/selinux/targeted")).unwrap();
+        fs::write(tree.join("usr/etc/selinux/config"), "SELINUX=enforcing\nSELINUXTYPE=targeted\n").unwrap();
+    });
+    let before = world.snapshot();
+    for (refspec, words) in [
+        ("no-etc", "/usr/etc"),
+        ("no-kernel", "kernel"),
+        ("no-sysroot", "no directory /sysroot"),
+        ("composefs", "composefs"),
+        ("enforcing", "--selinux=ignore"),
+        ("nowhere", "nowhere"),
+    ] {
+        let error = format!("{:#}", world.try_deploy(&world.options(refspec)).unwrap_err());
+        assert!(error.contains(words) && !error.contains('\n'), "{refspec}: {error}");
+        assert_eq!(world.snapshot(), before, "{refspec} left something behind");
+    }
+    let absent = DeployOptions { stateroot: Some("absent".to_owned()), ..world.options("good") };
+    assert!(format!("{:#}", world.try_deploy(&absent).unwrap_err()).contains("stateroot-init absent"));
+    let ignore = DeployOptions { selinux: Selinux::Ignore, ..world.options("enforcing") };
+    world.try_deploy(&ignore).unwrap();
+}
+
+#[test]
+fn a_held_lock_is_told_and_waited_for() {
+    let world = World::new();
+    world.commit("main", "1", |_| ());
+    let config = world.root().join("ostree/repo/config");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("{text}lock-timeout-secs=0\n")).unwrap();
+    let sysroot = world.sysroot();
+    let held = sysroot.lock(|| ()).unwrap();
+    let error = world.try_deploy(&world.options("main")).unwrap_err();
+    assert!(format!("{error:#}").contains("ostree/lock is held by another process"), "{error:#}");
+    drop(held);
+    world.deploy("main");
+}
+
+#[test]
+fn a_plan_touches_nothing() {
+    let world = World::new();
+    world.commit("main", "1", |_| ());
+    let before = world.snapshot();
+    let plan = world.sysroot().plan_deploy(&world.options("main")).unwrap();
+    assert!(plan.to_string().contains("Boot menu:\n  0: ostree/deploy/testos/deploy/"), "{plan}");
+    assert_eq!(world.snapshot(), before);
+}
+
+#[test]
+fn foreign_entries_come_along() {
+    let world = World::new();
+    world.commit("main", "1", |_| ());
+    world.deploy("main");
+    let memtest = "title Memtest\nlinux /memtest\n";
+    fs::write(world.root().join("boot/loader/entries/memtest.conf"), memtest).unwrap();
+    world.commit("main", "2", |_| ());
+    world.deploy("main");
+    let after = fs::read_to_string(world.root().join("boot/loader/entries/memtest.conf")).unwrap();
+    assert_eq!(after, memtest);
+    assert_eq!(world.menu().len(), 2);
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A physical root in a temporary directory, and small trees to deploy on it.
+#![allow(clippy::unwrap_used, reason = "a test world says what it expects by unwrapping it")]
+
+use std::fs;
+use std::os::fd::AsFd;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use formats::Checksum;
+use formats::gvariant::{DictBuilder, Value};
+use formats::object::Commit;
+use repo::commit::{TreeOptions, add_directory};
+use repo::tree::Tree;
+use sysroot::deploy::{DeployOptions, Deployed};
+use sysroot::{Epoch, Status, Sysroot, init_fs};
+
+/// The stateroot of every world.
+pub(crate) const STATEROOT: &str = "testos";
+
+pub(crate) struct World {
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    /// An initialised root with an empty stateroot. Deployments are made immutable, so this takes root.
+    pub(crate) fn new() -> Self {
+        assert!(rustix::process::geteuid().is_root(), "these tests set the immutable flag: run them as root");
+        let world = Self { dir: tempfile::tempdir().unwrap() };
+        fs::create_dir(world.root()).unwrap();
+        init_fs(&world.root(), Epoch::Modern).unwrap();
+        world.sysroot().init_stateroot(STATEROOT).unwrap();
+        world
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.dir.path().join("root")
+    }
+
+    pub(crate) fn sysroot(&self) -> Sysroot {
+        Sysroot::open(&self.root()).unwrap()
+    }
+
+    /// A bootable tree on which `edit` has the last word, committed as `branch`.
+    pub(crate) fn commit(&self, branch: &str, version: &str, edit: impl FnOnce(&Path)) -> Checksum {
+        let tree = tempfile::tempdir_in(self.dir.path()).unwrap();
+        bootable_tree(tree.path());
+        edit(tree.path());
+        let sysroot = self.sysroot();
+        let mut transaction = sysroot.repo().begin().unwrap();
+        let mut root = Tree::new();
+        let dir = fs::File::open(tree.path()).unwrap();
+        add_directory(&mut transaction, &mut root, dir.as_fd(), Path::new("."), &TreeOptions::default())
+            .unwrap();
+        let (tree, meta) = root.write(&mut transaction).unwrap();
+        let mut commit = Commit::new(tree, meta);
+        let mut metadata = DictBuilder::new();
+        metadata.insert("version", Value::string(version));
+        commit.metadata = metadata.build();
+        let checksum = transaction.write_commit(&commit).unwrap();
+        transaction.set_ref(branch.parse().unwrap(), checksum);
+        transaction.commit().unwrap();
+        checksum
+    }
+
+    pub(crate) fn options(&self, refspec: &str) -> DeployOptions {
+        DeployOptions { stateroot: Some(STATEROOT.to_owned()), ..DeployOptions::new(refspec) }
+    }
+
+    pub(crate) fn try_deploy(&self, options: &DeployOptions) -> anyhow::Result<Deployed> {
+        let sysroot = self.sysroot();
+        let lock = sysroot.lock(|| ())?;
+        sysroot.deploy(&lock, options)
+    }
+
+    pub(crate) fn deploy(&self, refspec: &str) -> Deployed {
+        self.try_deploy(&self.options(refspec)).unwrap()
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let sysroot = self.sysroot();
+        let loaded = sysroot.load().unwrap();
+        Status::new(&loaded.deployments, |d| sysroot.version_of(&d.path))
+    }
+
+    /// `CHECKSUM.SERIAL` of each deployment in the menu.
+    pub(crate) fn menu(&self) -> Vec<String> {
+        self.status().deployments.iter().map(|row| format!("{}.{}", row.checksum, row.serial)).collect()
+    }
+
+    /// The directory of a deployment in the menu.
+    pub(crate) fn deployment(&self, index: usize) -> PathBuf {
+        self.root().join("ostree/deploy").join(STATEROOT).join("deploy").join(&self.menu()[index])
+    }
+
+    /// Every path below the root with its kind and content, less the repository's temporary files: what must not
+    /// change when something is refused.
+    pub(crate) fn snapshot(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        walk(&self.root(), &self.root(), &mut out);
+        out.sort();
+        out
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // Immutable deployments would survive the temporary directory.
+        durable::remove_tree(fs::File::open(self.dir.path()).unwrap().as_fd(), "root").unwrap();
+    }
+}
+
+fn walk(root: &Path, at: &Path, out: &mut Vec<String>) {
+    for entry in fs::read_dir(at).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.strip_prefix(root).unwrap().display().to_string();
+        let meta = path.symlink_metadata().unwrap();
+        if name.starts_with("ostree/repo/tmp") || name == "ostree/repo/.lock" {
+            continue;
+        } else if meta.is_dir() {
+            out.push(format!("{name}/"));
+            walk(root, &path, out);
+        } else if meta.is_symlink() {
+            out.push(format!("{name} -> {}", fs::read_link(&path).unwrap().display()));
+        } else {
+            out.push(format!("{name} {}", Checksum::of(&fs::read(&path).unwrap())));
+        }
+    }
+}
+
+fn bootable_tree(tree: &Path) {
+    for dir in [
+        "usr/bin",
+        "usr/etc/d",
+        "usr/lib/modules/6.1.0",
+        "var/lib",
+        "boot",
+        "run",
+        "proc",
+        "sys",
+        "dev",
+        "sysroot",
+    ] {
+        fs::create_dir_all(tree.join(dir)).unwrap();
+    }
+    for (path, text) in [
+        ("usr/lib/modules/6.1.0/vmlinuz", "kernel"),
+        ("usr/lib/modules/6.1.0/initramfs.img", "initramfs"),
+        ("usr/lib/os-release", "ID=testos\nPRETTY_NAME=\"Test OS\"\n"),
+        ("usr/etc/conf", "default\n"),
+        ("usr/etc/d/more", "default\n"),
+        ("usr/bin/tool", "#!/bin/sh\n"),
+    ] {
+        fs::write(tree.join(path), text).unwrap();
+    }
+    symlink("sysroot/ostree", tree.join("ostree")).unwrap();
+}
