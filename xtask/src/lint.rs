@@ -135,7 +135,10 @@ fn shellcheck(workspace: &Workspace) -> Result<Verdict> {
     let scripts: Vec<PathBuf> =
         texts(workspace)?.into_iter().filter(|(_, text)| script(text)).map(|(name, _)| name).collect();
     let mut command = process::command("shellcheck");
-    command.current_dir(&workspace.root).args(["--severity=style", "--external-sources", "--exclude=SC2187", "--"]).args(scripts);
+    command
+        .current_dir(&workspace.root)
+        .args(["--severity=style", "--external-sources", "--exclude=SC2187", "--"])
+        .args(scripts);
     process::run(command)?;
     Ok(Verdict::Holds)
 }

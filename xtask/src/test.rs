@@ -126,13 +126,17 @@ fn make_peer(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::passed(1))
 }
 
-/// All tests of the default members. Those that compare with the peer are marked as ignored, because plain `cargo test` has
-/// no peer; here it is there, so they all run.
+/// All tests that cargo knows. Those that compare with the peer are marked as ignored, because plain `cargo test` has no
+/// peer; here it is there, so they all run. Those of mounts and of owners need root, so they all run as root.
 fn cargo_test(workspace: &Workspace) -> Result<Outcome> {
     let peer = Peer::at(&workspace.cache);
     let mut cargo = process::cargo("test");
-    cargo.current_dir(&workspace.root).args(["--no-fail-fast", "--", "--include-ignored"]);
+    cargo.current_dir(&workspace.root).args(["--workspace", "--no-fail-fast", "--", "--include-ignored"]);
     cargo.envs(peer.environment()).env("OSTREE_RS_DESTDIR", workspace.destdir());
+    if !rustix::process::geteuid().is_root() {
+        let triple = workspace.triple.to_uppercase().replace('-', "_");
+        cargo.env(format!("CARGO_TARGET_{triple}_RUNNER"), "sudo --preserve-env");
+    }
     counted(process::capture(cargo)?)
 }
 

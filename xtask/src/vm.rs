@@ -36,9 +36,13 @@ pub(crate) fn driver(workspace: &Workspace, peer: &Peer, arguments: &[&str]) -> 
     let mut cargo = process::cargo("build");
     cargo.args(["--package", "tests-vm", "--bin", "tests-vm"]);
     process::run(cargo)?;
-    let mut command = process::command(workspace.target.join("debug/tests-vm"));
-    command.args(arguments);
-    command.env("OSTREE_RS_DESTDIR", workspace.destdir()).env("OSTREE_RS_CACHE", &workspace.cache);
-    command.envs(peer.environment());
+    let destdir = workspace.destdir();
+    let places = [("OSTREE_RS_DESTDIR", destdir.as_path()), ("OSTREE_RS_CACHE", &workspace.cache)];
+    // It makes file systems and namespaces. As arguments of env, the variables get through sudo.
+    let mut command = process::as_root("env");
+    for (name, value) in places.into_iter().chain(peer.environment()) {
+        command.arg(format!("{name}={}", value.display()));
+    }
+    command.arg(workspace.target.join("debug/tests-vm")).args(arguments);
     Ok(command)
 }

@@ -78,7 +78,10 @@ impl Side {
 
 /// Measures every case and writes `docs/performance.md`.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    ensure!(rustix::process::geteuid().is_root(), "bench deploys, which takes root: try sudo ./run bench");
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "bench deploys, which takes root: try sudo --preserve-env=HOME,PATH ./run bench"
+    );
     ensure!(options.runs > 0, "--runs must be at least 1");
     let program = match &options.program {
         Some(program) => std::path::absolute(program)?,
