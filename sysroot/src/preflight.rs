@@ -49,8 +49,8 @@ pub(crate) fn check(tree: BorrowedFd<'_>, selinux: Selinux) -> Result<()> {
 fn enforcing(tree: BorrowedFd<'_>) -> Result<bool> {
     let Some(text) = read_text(tree, "etc/selinux/config")? else { return Ok(false) };
     let value = |key: &str| {
-        let values = text.lines().filter_map(|line| line.trim().split_once('='));
-        values.filter(|(k, _)| k.trim() == key).map(|(_, v)| v.trim().to_owned()).last()
+        let mut values = text.lines().rev().filter_map(|line| line.trim().split_once('='));
+        values.find(|(k, _)| k.trim() == key).map(|(_, v)| v.trim().to_owned())
     };
     let policy = value("SELINUXTYPE").unwrap_or_else(|| "targeted".to_owned());
     let there = rustix::fs::statat(tree, format!("etc/selinux/{policy}"), AtFlags::empty()).is_ok();
