@@ -13,7 +13,7 @@ use crate::machine::Machine;
 use crate::{disk, guest, image, payload};
 
 /// As for the scenarios: several times what a boot takes under emulation on a busy machine.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(400);
 
 /// What the guest shows. A section's name is the command that it runs.
 const SCRIPT: &str = "\

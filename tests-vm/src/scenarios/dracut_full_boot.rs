@@ -15,8 +15,8 @@ use crate::mountinfo;
 use crate::report::Report;
 use crate::{payload, peer};
 
-/// Measured: 27 s on a quiet machine, 55 s on a busy one, under emulation.
-const LIMIT: Duration = Duration::from_secs(240);
+/// Measured under emulation: 27 s on a quiet machine, 115 s on one that compiles on all cores beside it.
+const LIMIT: Duration = Duration::from_secs(400);
 
 /// `sysroot.readonly=true`, as the tree's own configuration has it.
 pub(super) fn readonly(bench: &Bench) -> Result<()> {
