@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The generator as systemd runs it, below a root of the test's own.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests say what they expect, too")]
 
 use std::ffi::OsString;
 use std::fs;

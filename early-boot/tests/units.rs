@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The units that are installed, and those that the generator writes, as systemd itself reads them.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests say what they expect, too")]
 
 use std::fs;
 use std::os::unix::fs::symlink;

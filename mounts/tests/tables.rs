@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tables as libmount reads them.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests say what they expect, too")]
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

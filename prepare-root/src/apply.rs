@@ -126,8 +126,11 @@ impl Places<'_> {
 /// splits the options at commas and colons, which a stateroot's name may have.
 fn mount_hotfix(deployment: BorrowedFd<'_>, at: &Path, mount: &Mount) -> Result<(), Errno> {
     rustix::process::fchdir(deployment)?;
-    let flags = if mount.access == Access::ReadOnly { MountFlags::RDONLY } else { MountFlags::empty() };
-    let options = c"lowerdir=usr,upperdir=.usr-ovl-upper,workdir=.usr-ovl-work";
+    // The kernel takes no upper directory that cannot be written to; below nothing it shows the same files.
+    let (flags, options) = match mount.access {
+        Access::ReadOnly => (MountFlags::RDONLY, c"lowerdir=.usr-ovl-upper:usr"),
+        _ => (MountFlags::empty(), c"lowerdir=usr,upperdir=.usr-ovl-upper,workdir=.usr-ovl-work"),
+    };
     let mounted = rustix::mount::mount("overlay", at, "overlay", flags | MountFlags::SILENT, options);
     // Leaves the deployment: a working directory would keep the detached mount alive.
     rustix::process::chdir("/").and(mounted)
@@ -135,8 +138,12 @@ fn mount_hotfix(deployment: BorrowedFd<'_>, at: &Path, mount: &Mount) -> Result<
 
 /// Takes the physical root off `sysroot` and puts the new root there.
 fn switch(sysroot: &Path, calls: &Calls) -> Result<(), ApplyError> {
-    rustix::mount::unmount(sysroot, UnmountFlags::DETACH)
-        .map_err(doing(format!("detaching the physical root from {}", sysroot.display())))?;
+    let detached = rustix::mount::unmount(sysroot, UnmountFlags::DETACH);
+    if detached == Err(Errno::INVAL) {
+        let step = format!("{} is not a mount point; mount the physical root there", sysroot.display());
+        return Err(ApplyError { step, errno: Errno::INVAL });
+    }
+    detached.map_err(doing(format!("detaching the physical root from {}", sysroot.display())))?;
     bind::move_to(Path::new(STAGING), sysroot, calls)
         .map_err(doing(format!("moving the new root to {}", sysroot.display())))
 }

@@ -2,12 +2,13 @@
 //! The command line of `ostree-prepare-root`.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
 use formats::kernel_args::KernelArgs;
 use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::apply::apply;
 use crate::calls::Calls;
@@ -108,11 +109,15 @@ fn run(request: Request) -> Result<(), Error> {
 }
 
 fn mount(sysroot: &Path, cmdline: Option<String>) -> Result<(), Error> {
-    let failed = |errno| Error::Sysroot(sysroot.to_owned(), errno);
     // The working directory changes on the way.
-    let absolute = std::path::absolute(sysroot);
-    let absolute = absolute
-        .map_err(|e| failed(rustix::io::Errno::from_io_error(&e).unwrap_or(rustix::io::Errno::IO)))?;
+    let absolute = std::path::absolute(sysroot).map_err(|error| {
+        let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+        Error::Sysroot(sysroot.to_owned(), errno)
+    })?;
+    let names = |component| matches!(component, Component::Normal(_) | Component::RootDir);
+    if absolute == Path::new("/") || !absolute.components().all(names) {
+        return Err(Error::Usage(format!("SYSROOT {} must be a mount point below /", sysroot.display())));
+    }
     let sysroot_fd = open(sysroot)?;
     let (plan, target) = plan(sysroot_fd.as_fd(), cmdline)?;
     report::target(&plan);
@@ -141,11 +146,11 @@ fn plan(sysroot: BorrowedFd<'_>, cmdline: Option<String>) -> Result<(MountPlan, 
     Ok((MountPlan::new(&config, &target.deployment, &facts)?, target))
 }
 
-fn open(sysroot: &Path) -> Result<std::os::fd::OwnedFd, Error> {
+fn open(sysroot: &Path) -> Result<OwnedFd, Error> {
     open_directory(sysroot).map_err(|errno| Error::Sysroot(sysroot.to_owned(), errno))
 }
 
-fn open_directory(path: &Path) -> Result<std::os::fd::OwnedFd, rustix::io::Errno> {
+fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 

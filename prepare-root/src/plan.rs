@@ -159,7 +159,7 @@ fn usr(deployment: &Deployment, facts: &Facts) -> Mount {
     if !facts.has_hotfix {
         return plain;
     }
-    // An overlay cannot write through a read-only physical root.
+    // An overlay cannot write to a physical root that is mounted read-only. It stays without changes in this boot.
     let access = if facts.sysroot_writable { Access::Keep } else { Access::ReadOnly };
     Mount { source: Source::HotfixOverlay, access, ..plain }
 }

@@ -42,7 +42,9 @@ pub(super) fn bind(from: &From<'_>, at: &Path, mount: &Mount, calls: &Calls) -> 
 
 /// Moves the mount at `from` to `to`.
 pub(super) fn move_to(from: &Path, to: &Path, calls: &Calls) -> Result<(), Errno> {
-    let moved = attempt(calls.open_tree, || move_mount(CWD, from, CWD, to, MoveMountFlags::empty()))?;
+    // The mount point is what the administrator named, and may be a link, as for mount(2).
+    let flags = MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
+    let moved = attempt(calls.open_tree, || move_mount(CWD, from, CWD, to, flags))?;
     moved.map_or_else(|| mount_move(from, to), Ok)
 }
 

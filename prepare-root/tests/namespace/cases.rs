@@ -24,6 +24,10 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("bad_targets_are_refused", bad_targets_are_refused),
     ("the_new_root_unmounts_cleanly", the_new_root_unmounts_cleanly),
     ("a_second_run_says_what_is_wrong", a_second_run_says_what_is_wrong),
+    ("a_root_that_is_mounted_readonly_yet", a_root_that_is_mounted_readonly_yet),
+    ("the_configuration_of_the_initramfs_counts", the_configuration_of_the_initramfs_counts),
+    ("a_mount_point_may_be_a_link", a_mount_point_may_be_a_link),
+    ("a_place_that_is_no_mount_point_is_refused", a_place_that_is_no_mount_point_is_refused),
     ("system_calls_stay_few", system_calls_stay_few),
     ("the_c_program_mounts_the_same", the_c_program_mounts_the_same),
 ];
@@ -113,15 +117,20 @@ fn var_in_the_initramfs() {
 }
 
 fn hotfix_overlay() {
-    let world = World::new();
-    for name in [".usr-ovl-work", ".usr-ovl-upper"] {
-        world.mkdir(&format!("{}/{name}", deployment()));
+    for mounted_readonly in [false, true] {
+        let world = World::new();
+        world.mkdir(&format!("{}/.usr-ovl-work", deployment()));
+        world.write(&format!("{}/.usr-ovl-upper/bin/earlier", deployment()), "");
+        if mounted_readonly {
+            run("mount", &["-o", "remount,ro", world.sysroot.to_str().unwrap()]);
+        }
+        boot(&world);
+        assert_eq!(places(&world), ["", "/sysroot", "/usr"]);
+        assert!(world.at("usr/bin/true").exists() && world.at("usr/bin/earlier").exists());
+        assert_eq!(fs::write(world.at("usr/bin/fixed"), "").is_ok(), !mounted_readonly);
+        // The change lies in the deployment's overlay.
+        assert_eq!(world.at(".usr-ovl-upper/bin/fixed").exists(), !mounted_readonly);
     }
-    boot(&world);
-    assert_eq!(places(&world), ["", "/sysroot", "/usr"]);
-    fs::write(world.at("usr/bin/fixed"), "").unwrap();
-    assert!(world.at("usr/bin/true").exists());
-    assert!(world.at(".usr-ovl-upper/bin/fixed").exists(), "the change lies in the deployment's overlay");
 }
 
 fn mounts_below_the_physical_root_are_kept() {
@@ -272,6 +281,85 @@ fn a_second_run_says_what_is_wrong() {
     assert_eq!(mounts(&world), before);
 }
 
+/// The kernel mounts a root `ro` unless told otherwise; it is checked and remounted in the real root.
+fn a_root_that_is_mounted_readonly_yet() {
+    for (readonly, expected) in [(true, vec!["etc", "sysroot/ostree/deploy/debian/var"]), (false, vec![])] {
+        let world = World::new();
+        if readonly {
+            world.set_readonly();
+        }
+        run("mount", &["-o", "remount,ro", world.sysroot.to_str().unwrap()]);
+        boot(&world);
+        assert!(!writable(&world.at("etc")));
+        run("mount", &["-o", "remount,rw", world.sysroot.to_str().unwrap()]);
+        for directory in ["etc", "usr", "sysroot", "sysroot/ostree/deploy/debian/var"] {
+            // Without a mount of its own, /etc is a part of the root.
+            let expected = expected.contains(&directory) || (!readonly && directory == "etc");
+            assert_eq!(writable(&world.at(directory)), expected, "{directory}, readonly {readonly}");
+        }
+    }
+}
+
+fn the_configuration_of_the_initramfs_counts() {
+    let world = World::new();
+    for directory in ["/run/upper", "/run/work"] {
+        fs::create_dir(directory).unwrap();
+    }
+    run(
+        "mount",
+        &["-t", "overlay", "etc", "-o", "lowerdir=/etc,upperdir=/run/upper,workdir=/run/work", "/etc"],
+    );
+    fs::create_dir_all("/etc/ostree").unwrap();
+    let configure = |text: &[u8]| fs::write("/etc/ostree/prepare-root.conf", text).unwrap();
+    for (text, message) in [
+        (&b"[etc]\ntransient=true\n"[..], "etc.transient=true is not supported by this version"),
+        (b"[sysroot]\nreadonly=tru", "/etc/ostree/prepare-root.conf: [sysroot] readonly=tru"),
+        (b"[sysroot]\nreadonly", "/etc/ostree/prepare-root.conf: line 2"),
+        (b"[sysroot]\nreadonly=\xc3", "reading /etc/ostree/prepare-root.conf: not UTF-8 text"),
+    ] {
+        configure(text);
+        let output = world.program(&[], &argument("0"));
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(error.contains(message), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert_eq!(places(&world), [""]);
+    }
+    configure(b"[sysroot]\nreadonly=true\n");
+    boot(&world);
+    assert_eq!(state().sysroot_readonly, Some(true));
+    assert!(!writable(&world.at("sysroot")) && writable(&world.at("etc")));
+}
+
+fn a_mount_point_may_be_a_link() {
+    let world = World::new();
+    std::os::unix::fs::symlink(&world.sysroot, "/run/link").unwrap();
+    let output = Command::new(PROGRAM).args(["/run/link", &argument("0")]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(places(&world), ["", "/sysroot", "/usr"]);
+}
+
+fn a_place_that_is_no_mount_point_is_refused() {
+    let world = World::new();
+    let inner = world.at("inner");
+    fs::create_dir(&inner).unwrap();
+    fs::rename(world.at("ostree"), inner.join("ostree")).unwrap();
+    let before = below("");
+    for (place, message) in [
+        (inner.to_str().unwrap(), "inner is not a mount point; mount the physical root there"),
+        ("/", "SYSROOT / must be a mount point below /"),
+        ("/run/..", "SYSROOT /run/.. must be a mount point below /"),
+        ("/nonexistent", "opening the physical root /nonexistent: No such file or directory"),
+    ] {
+        let output = Command::new(PROGRAM).args([place, &argument("0")]).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(error.contains(message), "{error}");
+        assert_eq!(below(""), before);
+        assert!(!Path::new("/run/ostree-booted").exists());
+    }
+}
+
 /// Counted from the first call of the program's own: how it was linked is no matter of this test.
 fn system_calls_stay_few() {
     let world = World::new();
@@ -295,8 +383,9 @@ fn system_calls_stay_few() {
 
 fn the_c_program_mounts_the_same() {
     let program = peer::program().unwrap();
-    for (readonly, hotfix) in [(false, false), (true, false), (false, true), (true, true)] {
-        let prepared = |prepare: &dyn Fn(&World)| {
+    let all = (0..8).map(|bits| (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0));
+    for (readonly, hotfix, mounted_readonly) in all {
+        let prepared = |prepare: &dyn Fn(&World) -> bool| {
             let world = World::new();
             if readonly {
                 world.set_readonly();
@@ -305,20 +394,29 @@ fn the_c_program_mounts_the_same() {
                 world.mkdir(&format!("{}/.usr-ovl-work", deployment()));
                 world.mkdir(&format!("{}/.usr-ovl-upper", deployment()));
             }
-            prepare(&world);
-            (mounts(&world), fs::read("/run/ostree-booted").unwrap())
+            if mounted_readonly {
+                run("mount", &["-o", "remount,ro", world.sysroot.to_str().unwrap()]);
+            }
+            prepare(&world).then(|| (mounts(&world), fs::read("/run/ostree-booted").unwrap()))
         };
-        let ours = prepared(&boot);
+        let ours = prepared(&|world| {
+            boot(world);
+            true
+        });
         let theirs = prepared(&|world| {
             // 2025.2 takes no command line as its second argument.
             fs::write("/run/cmdline", argument("0")).unwrap();
             run("mount", &["--bind", "/run/cmdline", "/proc/cmdline"]);
             let output = peer::command(&program).arg(&world.sysroot).output().unwrap();
             run("umount", &["/proc/cmdline"]);
-            assert!(output.status.success(), "{output:?}");
+            // It does not boot a hotfix when the root is mounted read-only.
+            assert_eq!(output.status.success(), !(hotfix && mounted_readonly), "{output:?}");
+            output.status.success()
         });
-        assert_eq!(ours.0, theirs.0, "readonly {readonly}, hotfix {hotfix}");
-        compare_states(&ours.1, &theirs.1);
+        if let (Some(ours), Some(theirs)) = (ours, theirs) {
+            assert_eq!(ours.0, theirs.0, "readonly {readonly}, hotfix {hotfix}, ro {mounted_readonly}");
+            compare_states(&ours.1, &theirs.1);
+        }
     }
 }
 
