@@ -16,6 +16,7 @@
 
 mod backing;
 mod cleanup;
+mod config;
 pub mod deploy;
 mod deployment;
 mod entries;

@@ -111,8 +111,7 @@ impl Sysroot {
     pub fn deploy(&self, lock: &Lock, options: &DeployOptions) -> Result<Deployed> {
         let loaded = self.load()?;
         let plan = DeployPlan::new(self, &loaded, options)?;
-        let settings = self.boot_settings(&loaded)?;
-        let loader = self.loader()?;
+        let (loader, settings) = self.boot_settings(&loaded)?;
         // Said before anything is written: what the switch would refuse.
         loaded.boot.check()?;
         let tree = tree::Tree::create(self, &settings, &plan).context("Deploying tree")?;
