@@ -89,9 +89,10 @@ pub fn prove_former(places: Places<'_>, state: &BootState, settings: &Settings) 
         return Ok(proof);
     }
     let this_boot = match &state.record {
-        Some(record) => record.is_of_this_boot(),
-        // Nothing written down: the C tools made the last switch, or it was proven.
-        None => !settings.offline && switched_since_start(places)?,
+        // A note about the link that is there now.
+        Some(record) if record.boot_version == state.boot_version() => record.is_of_this_boot(),
+        // None, or one about a switch that did not come to its commit, or that was followed by the C tools' own.
+        _ => !settings.offline && switched_since_start(places)?,
     };
     Ok(if this_boot { proof } else { Proof::Proven(Method::Replay) })
 }

@@ -101,7 +101,7 @@ pub(crate) fn sweep_proven(
     if !(proof.is_proven() || settings.offline) || state.check().is_err() {
         return Ok(swept);
     }
-    if state.record.is_some() && proof.is_proven() {
+    if state.record.is_some() {
         Record::remove(places.root)?;
     }
     if state.entries.is_empty() {

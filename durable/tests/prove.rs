@@ -47,17 +47,18 @@ impl Disk {
         let mut mount = Command::new("mount");
         run(mount.args(["-t", self.kind, "-o", options]).arg(self.at("copy")).arg(self.at("look")));
         let target = std::fs::read_link(self.at("look/loader")).map(|t| t.to_str().unwrap().to_owned());
-        run(Command::new("umount").arg(self.at("look")));
+        run(Command::new("umount").arg("--lazy").arg(self.at("look")));
         target.unwrap()
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        run(Command::new("umount").arg(self.at("mnt")));
+        run(Command::new("umount").arg("--lazy").arg(self.at("mnt")));
     }
 }
 
+/// Unmounts are lazy: a test beside this one that is starting a process holds our descriptors for a moment.
 fn run(command: &mut Command) {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));

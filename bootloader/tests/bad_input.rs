@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Damage, left-overs and a full disk: one clear line, and everything as it was.
+#![allow(clippy::unwrap_used)] // the helpers of tests unwrap as the tests do
+
+mod world;
+
+use bootloader::{ApplyError, LoaderLink, PlanError};
+use world::disk::Disk;
+use world::{World, names};
+
+/// What a switch says that must not happen, after a look at what it has left alone.
+fn refusal(world: &World) -> String {
+    let before = world.dump();
+    let err = world.try_switch(&[world.nth(9, "nine")]).unwrap_err();
+    assert_eq!(world.dump(), before);
+    let text = format!("{err:#}");
+    assert!(!text.contains('\n'), "{text}");
+    text
+}
+
+#[test]
+fn damaged_entries_are_reported_and_stop_a_switch() {
+    let sum = "a".repeat(64);
+    for (damage, reason) in [
+        ("", "has no ostree= among its options"),
+        ("title x\noptions quiet\nlinux /x\n", "has no ostree= among its options"),
+        ("title x\noptions ostree=/etc/passwd\n", "\"/etc/passwd\" is not of the form"),
+        (&format!("title x\noptions ostree=/ostree/boot.1/os/{sum}/0\n"), "has no linux line"),
+        ("title x\noptions ostree\0=\n", "line 2 holds a control character"),
+    ] {
+        let world = World::new();
+        world.switch(&[world.nth(1, "one")]);
+        world.write("boot/loader.1/entries/ostree-2.conf", damage);
+        let state = world.state();
+        assert_eq!((state.entries.len(), state.unreadable.len()), (1, 1));
+        let said = refusal(&world);
+        assert!(
+            said.starts_with("Boot entry /boot/loader.1/entries/ostree-2.conf ") && said.contains(reason),
+            "{said}"
+        );
+        bootloader::sweep(world.places(), &world.settings).unwrap();
+        assert_eq!(world.state().boot_dirs.len(), 1);
+    }
+}
+
+#[test]
+fn an_entry_that_is_not_text_keeps_every_boot_file() {
+    let world = World::new();
+    world.switch(&[world.nth(1, "one")]);
+    std::fs::write(world.path("boot/loader.1/entries/ostree-2.conf"), [0xff, 0xfe]).unwrap();
+    assert!(refusal(&world).contains("is not UTF-8"));
+    let other = format!("boot/ostree/other-{}/vmlinuz-1", "b".repeat(64));
+    world.write(&other, "kernel");
+    bootloader::sweep(world.places(), &world.settings).unwrap();
+    assert!(world.path(&other).exists());
+}
+
+#[test]
+fn odd_loaders_are_named() {
+    let world = World::new();
+    world.write("boot/loader/entries/debian.conf", "title Debian\n");
+    assert_eq!(world.state().loader, LoaderLink::Directory);
+    assert!(refusal(&world).starts_with("/boot/loader is a directory, left by another installation"));
+
+    let world = World::new();
+    std::os::unix::fs::symlink("efi/loader", world.path("boot/loader")).unwrap();
+    assert!(refusal(&world).contains("\"efi/loader\" and no link to loader.0 or loader.1"));
+
+    let world = World::new();
+    std::fs::remove_dir_all(world.path("ostree")).unwrap();
+    let err = world.plan(&[]).unwrap_err();
+    assert_eq!(err, PlanError::NoOstree);
+}
+
+/// A link to a set of entries that is gone, and one that leads nowhere at all, are repaired by the next switch.
+#[test]
+fn a_dangling_loader_link_is_no_obstacle() {
+    let world = World::new();
+    std::os::unix::fs::symlink("loader.1", world.path("boot/loader")).unwrap();
+    assert_eq!(world.state().loader, LoaderLink::Dangling(1));
+    let entries = [world.nth(1, "one")];
+    world.switch(&entries);
+    assert_eq!(world.state().loader, LoaderLink::Version(0));
+    assert_eq!(world.visible(&world.boot_path), names(&entries));
+}
+
+#[test]
+fn a_deployment_that_cannot_be_booted_gets_no_entry() {
+    let world = World::new();
+    world.switch(&[world.nth(1, "one")]);
+    let before = world.dump();
+    let broken = world.nth(2, "two");
+    std::fs::remove_dir(world.path(&format!("{}/sysroot", broken.deployment))).unwrap();
+    let err = format!("{:#}", world.try_switch(&[broken]).unwrap_err());
+    assert!(err.contains("has no directory sysroot"), "{err}");
+    assert_eq!(world.dump(), before);
+}
+
+#[test]
+fn a_plan_that_is_out_of_date_is_not_carried_out() {
+    let world = World::new();
+    world.switch(&[world.nth(1, "one")]);
+    let plan = world.plan(&[world.nth(2, "two")]).unwrap();
+    world.switch(&[world.nth(3, "three")]);
+    let err = plan.apply(world.places(), &world.settings).unwrap_err();
+    assert_eq!(err.downcast_ref(), Some(&ApplyError::Changed));
+}
+
+#[test]
+fn lists_that_make_no_menu_are_refused() {
+    let world = World::new();
+    assert_eq!(world.plan(&[]).unwrap_err(), PlanError::NoEntries);
+    let twice = [world.nth(1, "one"), world.nth(1, "one")];
+    assert!(matches!(world.plan(&twice).unwrap_err(), PlanError::Duplicate(_)));
+}
+
+#[test]
+fn a_boot_that_is_too_small_is_seen_before_anything_is_written() {
+    let disk = Disk::new("ext4", 4);
+    let world = World::with_boot(tempfile::tempdir().unwrap(), &disk.mount());
+    world.switch(&[world.nth(1, "one")]);
+    let before = world.dump();
+    let big = world.nth(2, &"x".repeat(8 << 20));
+    let err = world.try_switch(&[big]).unwrap_err();
+    assert!(matches!(err.downcast_ref(), Some(ApplyError::NoSpace { .. })), "{err:#}");
+    assert_eq!(world.dump(), before);
+}
+
+/// The file grows between plan and copy, so that the disk is full in the middle.
+#[test]
+fn a_disk_that_fills_up_is_left_as_it_was() {
+    let disk = Disk::new("ext4", 4);
+    let world = World::with_boot(tempfile::tempdir().unwrap(), &disk.mount());
+    let first = [world.nth(1, "one")];
+    world.switch(&first);
+    let before = world.dump();
+    let next = [world.nth(2, "two")];
+    let plan = world.plan(&next).unwrap();
+    let kernel = format!("{}/usr/lib/modules/6.12.1/vmlinuz", next[0].deployment);
+    std::fs::write(world.path(&kernel), "x".repeat(8 << 20)).unwrap();
+    let err = format!("{:#}", plan.apply(world.places(), &world.settings).unwrap_err());
+    assert!(
+        err.starts_with("Installing /boot/ostree/") && err.ends_with("No space left on device (os error 28)"),
+        "{err}"
+    );
+    assert_eq!(world.dump(), before);
+    assert_eq!(world.state().boot_dirs.len(), 1, "a half directory of boot files is left");
+
+    std::fs::write(world.path(&kernel), "two").unwrap();
+    world.switch(&next);
+    assert_eq!(world.visible(&world.boot_path), names(&next));
+}
