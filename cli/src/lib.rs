@@ -1,2 +1,125 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The ostree command.
+//! The `ostree` command: one module a subcommand, each of which parses, calls one library function and prints.
+//!
+//! Exit codes: 0 after success, 1 after any error, which is told as one line `error: …` on stderr. A reader
+//! that goes away early (`ostree ls … | head`) is no error.
+#![forbid(unsafe_code)]
+
+mod admin;
+mod cat;
+mod checkout;
+mod checksum;
+mod commit;
+mod config;
+mod date;
+mod describe;
+mod diff;
+mod external;
+mod failure;
+mod fsck;
+mod global;
+mod init;
+mod log;
+mod ls;
+mod prune;
+mod pull_local;
+mod refs;
+mod reset;
+mod rev_parse;
+mod show;
+mod size;
+mod version;
+
+use std::ffi::OsString;
+use std::io::{BufWriter, Write};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{ArgAction, Parser, Subcommand};
+
+use global::Global;
+
+/// What a subcommand prints to.
+pub(crate) type Output<'a> = dyn Write + 'a;
+
+/// Manage trees of files as commits: store, check out, deploy.
+#[derive(Debug, Parser)]
+#[command(name = "ostree", disable_version_flag = true, disable_help_subcommand = true, max_term_width = 100)]
+#[command(after_help = "Exit status: 0 after success, 1 after an error, told as 'error: …' on stderr.\n\n\
+    Example: ostree --repo=repo commit --branch=exampleos/x86_64 tree/")]
+struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    /// Print version information and exit
+    #[arg(long, global = true, action = ArgAction::SetTrue)]
+    version: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Admin(admin::Args),
+    Cat(cat::Args),
+    Checkout(checkout::Args),
+    Checksum(checksum::Args),
+    Commit(commit::Args),
+    Config(config::Args),
+    Diff(diff::Args),
+    Fsck(fsck::Args),
+    Init(init::Args),
+    Log(log::Args),
+    Ls(ls::Args),
+    Prune(prune::Args),
+    PullLocal(pull_local::Args),
+    Refs(refs::Args),
+    Reset(reset::Args),
+    RevParse(rev_parse::Args),
+    Show(show::Args),
+    /// Anything else is looked for as `ostree-NAME` in PATH
+    #[command(external_subcommand)]
+    External(Vec<OsString>),
+}
+
+impl Command {
+    fn run(&self, global: &Global, out: &mut Output<'_>) -> Result<()> {
+        match self {
+            Self::Admin(args) => args.run(out),
+            Self::Cat(args) => args.run(global, out),
+            Self::Checkout(args) => args.run(global, out),
+            Self::Checksum(args) => args.run(out),
+            Self::Commit(args) => args.run(global, out),
+            Self::Config(args) => args.run(global, out),
+            Self::Diff(args) => args.run(global, out),
+            Self::Fsck(args) => args.run(global, out),
+            Self::Init(args) => args.run(global),
+            Self::Log(args) => args.run(global, out),
+            Self::Ls(args) => args.run(global, out),
+            Self::Prune(args) => args.run(global, out),
+            Self::PullLocal(args) => args.run(global, out),
+            Self::Refs(args) => args.run(global, out),
+            Self::Reset(args) => args.run(global),
+            Self::RevParse(args) => args.run(global, out),
+            Self::Show(args) => args.run(global, out),
+            Self::External(words) => external::run(words),
+        }
+    }
+}
+
+/// Runs the command that `args` ask for, the first of which is the program's name.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(args) {
+        Ok(arguments) => arguments,
+        Err(error) => return failure::of_arguments(&error),
+    };
+    arguments.global.start_log();
+    // Lines of a listing are many and short.
+    let mut out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
+    let done = match &arguments.command {
+        _ if arguments.version => version::print(&mut out),
+        Some(command) => command.run(&arguments.global, &mut out),
+        None => Err(anyhow::anyhow!("No command specified; see ostree --help")),
+    };
+    let flushed = out.flush().map_err(anyhow::Error::from);
+    failure::exit_code(done.and(flushed))
+}

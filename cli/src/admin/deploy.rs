@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `ostree admin deploy`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use sysroot::deploy::{Base, DeployOptions, Deployed, Edits};
+use sysroot::{Origin, Retention, Selinux, Sysroot};
+
+use crate::{Output, size};
+
+/// Checkout revision REFSPEC as the new default deployment
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: ostree admin deploy --os=debian --karg=root=LABEL=root --karg=rw debian/trixie\n\nA failure before the boot menu is switched leaves everything as it was."
+)]
+pub(super) struct Args {
+    /// A ref or a checksum in the system's repository
+    refspec: String,
+    /// Use a different operating system root than the current one
+    #[arg(long, value_name = "STATEROOT", visible_alias = "os")]
+    stateroot: Option<String>,
+    /// Take the origin from this file
+    #[arg(long, value_name = "FILENAME")]
+    origin_file: Option<PathBuf>,
+    /// Don't prune the repo when done
+    #[arg(long)]
+    no_prune: bool,
+    /// Do not apply configuration (/etc and kernel arguments) from booted deployment
+    #[arg(long)]
+    no_merge: bool,
+    /// Do not delete previous deployments
+    #[arg(long)]
+    retain: bool,
+    /// Do not delete pending deployments
+    #[arg(long)]
+    retain_pending: bool,
+    /// Do not delete rollback deployments
+    #[arg(long)]
+    retain_rollback: bool,
+    /// Append rather than prepend new deployment
+    #[arg(long)]
+    not_as_default: bool,
+    #[command(flatten)]
+    kernel_args: KernelArgsOptions,
+    /// What to do with a tree that enforces an SELinux policy, which needs labels that are not set yet
+    #[arg(long, value_name = "HOW", default_value = "refuse")]
+    selinux: SelinuxArg,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// With --dry-run: the plan for programs
+    #[arg(long, requires = "dry_run")]
+    json: bool,
+    #[command(flatten)]
+    later: NotYet,
+}
+
+#[derive(Debug, clap::Args)]
+struct KernelArgsOptions {
+    /// Import current /proc/cmdline
+    #[arg(long, conflicts_with = "karg_none")]
+    karg_proc_cmdline: bool,
+    /// Set kernel argument, like root=/dev/sda1; this overrides any earlier argument with the same name
+    #[arg(long, value_name = "NAME=VALUE")]
+    karg: Vec<String>,
+    /// Append kernel argument; useful with e.g. console= that can be used multiple times
+    #[arg(long, value_name = "NAME=VALUE")]
+    karg_append: Vec<String>,
+    /// Do not import kernel arguments
+    #[arg(long)]
+    karg_none: bool,
+    /// Delete kernel argument if exists, can be used multiple times
+    #[arg(long, value_name = "NAME=VALUE")]
+    karg_delete: Vec<String>,
+}
+
+/// Options of the C tools that are refused by name instead of being ignored.
+#[derive(Debug, clap::Args)]
+struct NotYet {
+    #[arg(long, hide = true)]
+    stage: bool,
+    #[arg(long, hide = true)]
+    lock_finalization: bool,
+    #[arg(long, hide = true, value_name = "FILE")]
+    overlay_initrd: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SelinuxArg {
+    /// Refuse the tree
+    Refuse,
+    /// Deploy it without labels
+    Ignore,
+}
+
+impl Args {
+    pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
+        let options = self.options()?;
+        if !self.dry_run {
+            let lock = super::lock(sysroot)?;
+            return print_outcome(&sysroot.deploy(&lock, &options)?, out);
+        }
+        let plan = sysroot.plan_deploy(&options)?;
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&plan)?)?;
+        } else {
+            write!(out, "{plan}")?;
+        }
+        Ok(())
+    }
+
+    fn options(&self) -> Result<DeployOptions> {
+        self.later.refuse()?;
+        Ok(DeployOptions {
+            refspec: self.refspec.clone(),
+            stateroot: self.stateroot.clone(),
+            origin: self.origin_file.as_deref().map(read_origin).transpose()?,
+            merge: !self.no_merge,
+            retention: Retention {
+                all: self.retain,
+                pending: self.retain_pending,
+                rollback: self.retain_rollback,
+            },
+            as_default: !self.not_as_default,
+            kernel_args: self.kernel_args.edits(),
+            selinux: match self.selinux {
+                SelinuxArg::Refuse => Selinux::Refuse,
+                SelinuxArg::Ignore => Selinux::Ignore,
+            },
+            prune: !self.no_prune,
+        })
+    }
+}
+
+impl KernelArgsOptions {
+    fn edits(&self) -> Edits {
+        Edits {
+            base: match (self.karg_proc_cmdline, self.karg_none) {
+                (true, _) => Base::ProcCmdline,
+                (_, true) => Base::Empty,
+                _ => Base::Merge,
+            },
+            set: self.karg.clone(),
+            append: self.karg_append.clone(),
+            delete: self.karg_delete.clone(),
+        }
+    }
+}
+
+impl NotYet {
+    fn refuse(&self) -> Result<()> {
+        let given = [
+            (self.stage, "--stage"),
+            (self.lock_finalization, "--lock-finalization"),
+            (!self.overlay_initrd.is_empty(), "--overlay-initrd"),
+        ];
+        match given.into_iter().find(|(given, _)| *given) {
+            Some((_, option)) => bail!("{option} is not supported by this version; deploy without it"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn read_origin(path: &Path) -> Result<Origin> {
+    let step = || format!("Reading origin {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(step)?;
+    Ok(Origin(formats::keyfile::Keyfile::parse(&text).with_context(step)?))
+}
+
+/// Says what was done, in the C tools' words where they have some.
+fn print_outcome(done: &Deployed, out: &mut Output<'_>) -> Result<()> {
+    for warning in &done.switch.warnings {
+        eprintln!("warning: {warning}");
+    }
+    if let Some([modified, removed, added]) = done.etc {
+        writeln!(out, "Copying /etc changes: {modified} modified, {removed} removed, {added} added")?;
+    }
+    for clash in &done.clashes {
+        eprintln!(
+            "warning: /etc/{} was changed locally and is not carried over: {}",
+            clash.path.display(),
+            clash.why
+        );
+    }
+    writeln!(out, "{}", done.summary())?;
+    if let durable::Proof::Unproven(reason) = &done.outcome.proof {
+        eprintln!("note: a boot loader may see the old entries until the next reboot: {reason}");
+    }
+    for left in &done.cleaned.left {
+        eprintln!("warning: could not remove {left}");
+    }
+    if let Some(pruned) = &done.cleaned.pruned
+        && pruned.freed > 0
+    {
+        writeln!(out, "Freed objects: {}", size::format(pruned.freed))?;
+    }
+    Ok(())
+}

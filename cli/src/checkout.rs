@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `ostree checkout`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use repo::{CheckoutOptions, OverwriteMode, PathSet, RepoError};
+
+use crate::Output;
+use crate::global::Global;
+
+/// Check out a commit into a filesystem tree
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: ostree --repo=repo checkout --require-hardlinks exampleos/x86_64 tree/")]
+pub(crate) struct Args {
+    /// Ref or checksum
+    commit: String,
+    /// Where to; a directory named as the commit if not given
+    destination: Option<PathBuf>,
+    /// Do not change file ownership or initialize extended attributes
+    #[arg(short = 'U', long)]
+    user_mode: bool,
+    /// Accepted for compatibility: there is no cache of uncompressed objects
+    #[arg(long)]
+    disable_cache: bool,
+    /// Checkout sub-directory PATH
+    #[arg(long, value_name = "PATH")]
+    subpath: Option<String>,
+    /// Keep existing directories, overwrite existing files
+    #[arg(long, conflicts_with_all = ["union_add", "union_identical"])]
+    union: bool,
+    /// Keep existing files/directories, only add new
+    #[arg(long, conflicts_with = "union_identical")]
+    union_add: bool,
+    /// When layering checkouts, error out if a file would be replaced with a different version, but add new files
+    /// and directories
+    #[arg(long)]
+    union_identical: bool,
+    /// Process 'whiteout' (Docker style) entries
+    #[arg(long)]
+    whiteouts: bool,
+    /// Enable overlayfs whiteout extraction into char 0:0 devices
+    #[arg(long)]
+    process_passthrough_whiteouts: bool,
+    /// Do nothing if specified path does not exist
+    #[arg(long)]
+    allow_noent: bool,
+    /// Specify how to invoke fsync()
+    #[arg(long, value_name = "POLICY")]
+    fsync: Option<String>,
+    /// Do not fall back to full copies if hardlinking fails
+    #[arg(short = 'H', long)]
+    require_hardlinks: bool,
+    /// Do not hardlink zero-sized files
+    #[arg(short = 'z', long)]
+    force_copy_zerosized: bool,
+    /// Never hardlink (but may reflink if available)
+    #[arg(short = 'C', long)]
+    force_copy: bool,
+    /// Suppress mode bits outside of 0775 for directories (suid, world writable, etc.)
+    #[arg(short = 'M', long)]
+    bareuseronly_dirs: bool,
+    /// File containing list of files to skip
+    #[arg(long, value_name = "FILE")]
+    skip_list: Option<PathBuf>,
+}
+
+impl Args {
+    pub(crate) fn run(&self, global: &Global, _: &mut Output<'_>) -> Result<()> {
+        if self.require_hardlinks && self.force_copy {
+            bail!("Cannot specify both --require-hardlinks and --force-copy");
+        }
+        let repo = global.open()?;
+        let commit = repo.resolve_rev(&self.commit)?;
+        let destination = self.destination.as_deref().unwrap_or(Path::new(&self.commit));
+        match repo.checkout(&self.options()?, destination, &commit) {
+            Err(error) if self.allow_noent && matches!(error.downcast_ref(), Some(RepoError::NoPath(_))) => {
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    fn options(&self) -> Result<CheckoutOptions> {
+        let overwrite = match (self.union, self.union_add, self.union_identical) {
+            (true, ..) => OverwriteMode::Union,
+            (_, true, _) => OverwriteMode::UnionAdd,
+            (.., true) => OverwriteMode::UnionIdentical,
+            _ => OverwriteMode::None,
+        };
+        Ok(CheckoutOptions {
+            user_mode: self.user_mode,
+            overwrite,
+            subpath: self.subpath.clone(),
+            force_copy: self.force_copy,
+            force_copy_zero_sized: self.force_copy_zerosized,
+            require_hardlinks: self.require_hardlinks,
+            whiteouts: self.whiteouts,
+            passthrough_whiteouts: self.process_passthrough_whiteouts,
+            bare_user_only_dirs: self.bareuseronly_dirs,
+            fsync: self.fsync.as_deref().map(parse_policy).transpose()?.unwrap_or(false),
+            skip: self.skip_list.as_deref().map(read_paths).transpose()?.unwrap_or_default(),
+        })
+    }
+}
+
+/// A truth value as the C tools take it.
+pub(crate) fn parse_policy(text: &str) -> Result<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" | "none" => Ok(false),
+        _ => bail!("Invalid boolean argument '{text}'"),
+    }
+}
+
+/// Reads a file with a path a line.
+pub(crate) fn read_paths(path: &Path) -> Result<PathSet> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("Reading {}", path.display()))?;
+    Ok(PathSet::parse(&text))
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `ostree commit`.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, bail};
+use formats::Checksum;
+use formats::gvariant::{DictBuilder, Value};
+use formats::object::{Commit, metadata_key};
+use repo::commit::{TreeOptions, add_directory, parse_mode_changes};
+use repo::tree::Tree;
+use repo::{DevInoCache, Entry, Refspec, Repo, Transaction};
+use rustix::fs::CWD;
+
+use crate::checkout::{parse_policy, read_paths};
+use crate::global::Global;
+use crate::{Output, date};
+
+/// Commit a new revision
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: ostree --repo=repo commit --branch=exampleos/x86_64 --subject='Build 7' tree/"
+)]
+pub(crate) struct Args {
+    /// Directory to commit; the current one if there is no --tree either
+    path: Option<PathBuf>,
+    /// Parent commit checksum, or "none"
+    #[arg(long, value_name = "COMMIT")]
+    parent: Option<String>,
+    /// One line subject
+    #[arg(short, long)]
+    subject: Option<String>,
+    /// Full description
+    #[arg(short = 'm', long)]
+    body: Option<String>,
+    /// Commit message from FILE path
+    #[arg(short = 'F', long, value_name = "FILE")]
+    body_file: Option<PathBuf>,
+    /// Branch
+    #[arg(short, long)]
+    branch: Option<String>,
+    /// Create a commit without writing a ref
+    #[arg(long)]
+    orphan: bool,
+    /// Do not write any ref bindings
+    #[arg(long)]
+    no_bindings: bool,
+    /// Add a ref to ref binding commit metadata
+    #[arg(long, value_name = "BRANCH")]
+    bind_ref: Vec<String>,
+    /// Start from the given commit as a base (no modifiers apply)
+    #[arg(long, value_name = "REV")]
+    base: Option<String>,
+    /// Overlay the given argument as a tree
+    #[arg(long, value_name = "dir=PATH or ref=COMMIT")]
+    tree: Vec<String>,
+    /// Add a key/value pair to metadata
+    #[arg(long, value_name = "KEY=VALUE")]
+    add_metadata_string: Vec<String>,
+    /// Add a key/value pair to metadata, where VALUE is in GVariant text format
+    #[arg(long, value_name = "KEY=VALUE")]
+    add_metadata: Vec<String>,
+    /// Keep metadata KEY and its associated VALUE from parent
+    #[arg(long, value_name = "KEY")]
+    keep_metadata: Vec<String>,
+    /// Add a key/value pair to detached metadata
+    #[arg(long, value_name = "KEY=VALUE")]
+    add_detached_metadata_string: Vec<String>,
+    /// Set file ownership user id
+    #[arg(long, value_name = "UID")]
+    owner_uid: Option<u32>,
+    /// Set file ownership group id
+    #[arg(long, value_name = "GID")]
+    owner_gid: Option<u32>,
+    /// Canonicalize permissions in the same way bare-user does for hardlinked files
+    #[arg(long)]
+    canonical_permissions: bool,
+    /// Flag this commit as a bootable OSTree (e.g. contains a Linux kernel)
+    #[arg(long)]
+    bootable: bool,
+    /// Ensure executable files are not writable
+    #[arg(long)]
+    mode_ro_executables: bool,
+    /// Do not import extended attributes
+    #[arg(long)]
+    no_xattrs: bool,
+    /// Optimize for commits of trees composed of hardlinks into the repository
+    #[arg(long)]
+    link_checkout_speedup: bool,
+    /// Assume hardlinked objects are unmodified. Implies --link-checkout-speedup
+    #[arg(short = 'I', long)]
+    devino_canonical: bool,
+    /// If the contents are unchanged from previous commit, do nothing
+    #[arg(long)]
+    skip_if_unchanged: bool,
+    /// File containing list of modifications to make to permissions
+    #[arg(long, value_name = "PATH")]
+    statoverride: Option<PathBuf>,
+    /// File containing list of files to skip
+    #[arg(long, value_name = "PATH")]
+    skip_list: Option<PathBuf>,
+    /// Consume (delete) content after commit (for local directories)
+    #[arg(long)]
+    consume: bool,
+    /// Output more information in a KEY: VALUE format
+    #[arg(long)]
+    table_output: bool,
+    /// Specify how to invoke fsync()
+    #[arg(long, value_name = "POLICY")]
+    fsync: Option<String>,
+    /// Override the timestamp of the commit
+    #[arg(long)]
+    timestamp: Option<String>,
+}
+
+impl Args {
+    pub(crate) fn run(&self, global: &Global, out: &mut Output<'_>) -> Result<()> {
+        if self.branch.is_none() && !self.orphan {
+            bail!("A branch must be specified with --branch, or use --orphan");
+        }
+        let mut repo = global.open()?;
+        if let Some(policy) = &self.fsync {
+            repo.set_fsync(parse_policy(policy)?);
+        }
+        let branch = self.branch.as_deref().map(str::parse::<Refspec>).transpose()?;
+        let parent = self.parent(&repo, branch.as_ref())?;
+        let timestamp = self.timestamp()?;
+        let options = self.tree_options(&repo)?;
+
+        let mut transaction = repo.begin()?;
+        let mut tree = self.read_trees(&mut transaction, &options)?;
+        let release = if self.bootable { tree.kernel_release(&repo)? } else { None };
+        let (root, meta) = tree.write(&mut transaction)?;
+        let mut commit = Commit::new(root, meta);
+        if self.skip_if_unchanged
+            && let Some(parent) = parent
+            && repo.load_commit(&parent)?.content_checksum() == commit.content_checksum()
+        {
+            return Ok(writeln!(out, "{parent}")?);
+        }
+        commit.parent = parent;
+        commit.subject = self.subject.clone().unwrap_or_default();
+        commit.body = self.body()?;
+        commit.timestamp = timestamp;
+        commit.metadata = self.metadata(&repo, parent.as_ref(), release)?;
+        let checksum = transaction.write_commit(&commit)?;
+        if let Some(detached) = self.detached()? {
+            transaction.set_detached_metadata(checksum, detached);
+        }
+        if let Some(branch) = branch.filter(|_| !self.orphan) {
+            transaction.set_ref(branch, checksum);
+        }
+        let stats = transaction.commit()?;
+        if !self.table_output {
+            return Ok(writeln!(out, "{checksum}")?);
+        }
+        writeln!(out, "Commit: {checksum}")?;
+        for (name, count) in [
+            ("Metadata Total", stats.metadata_total),
+            ("Metadata Written", stats.metadata_written),
+            ("Content Total", stats.content_total),
+            ("Content Written", stats.content_written),
+            ("Content Cache Hits", stats.cache_hits),
+            ("Content Bytes Written", stats.bytes_written),
+        ] {
+            writeln!(out, "{name}: {count}")?;
+        }
+        Ok(())
+    }
+
+    fn parent(&self, repo: &Repo, branch: Option<&Refspec>) -> Result<Option<Checksum>> {
+        match (&self.parent, branch) {
+            (Some(none), _) if none == "none" => Ok(None),
+            (Some(parent), _) => {
+                Ok(Some(parent.parse().with_context(|| format!("Invalid parent '{parent}'"))?))
+            }
+            (None, Some(branch)) if !self.orphan => repo.read_ref(branch),
+            _ => Ok(None),
+        }
+    }
+
+    /// As given, else `SOURCE_DATE_EPOCH` for reproducible builds, else now.
+    fn timestamp(&self) -> Result<u64> {
+        if let Some(text) = &self.timestamp {
+            return date::parse(text)
+                .with_context(|| format!("Could not parse '{text}'; use YYYY-MM-DD HH:MM:SS or @SECONDS"));
+        }
+        match std::env::var("SOURCE_DATE_EPOCH") {
+            Ok(text) => text.parse().with_context(|| format!("Failed to convert SOURCE_DATE_EPOCH '{text}'")),
+            Err(_) => Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs()),
+        }
+    }
+
+    fn body(&self) -> Result<String> {
+        match (&self.body, &self.body_file) {
+            (Some(_), Some(_)) => bail!("Cannot specify both --body and --body-file"),
+            (Some(body), None) => Ok(body.clone()),
+            (None, Some(path)) => {
+                std::fs::read_to_string(path).with_context(|| format!("Reading {}", path.display()))
+            }
+            (None, None) => Ok(String::new()),
+        }
+    }
+
+    fn tree_options(&self, repo: &Repo) -> Result<TreeOptions> {
+        let overrides = self.statoverride.as_deref().map(|path| {
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("Reading {}", path.display()))?;
+            parse_mode_changes(&text)
+        });
+        let wants_links = self.link_checkout_speedup || self.devino_canonical;
+        Ok(TreeOptions {
+            uid: self.owner_uid,
+            gid: self.owner_gid,
+            canonical_permissions: self.canonical_permissions,
+            no_xattrs: self.no_xattrs,
+            read_only_executables: self.mode_ro_executables,
+            consume: self.consume,
+            devino: if wants_links { Some(DevInoCache::scan(repo)?) } else { None },
+            devino_canonical: self.devino_canonical,
+            mode_changes: overrides.transpose()?.unwrap_or_default(),
+            skip: self.skip_list.as_deref().map(read_paths).transpose()?.unwrap_or_default(),
+        })
+    }
+
+    fn read_trees(&self, transaction: &mut Transaction<'_>, options: &TreeOptions) -> Result<Tree> {
+        let mut tree = Tree::new();
+        if let Some(base) = &self.base {
+            overlay(transaction, &mut tree, base)?;
+        }
+        if self.tree.is_empty() {
+            let path = self.path.as_deref().unwrap_or(Path::new("."));
+            add_directory(transaction, &mut tree, CWD, path, options)?;
+        }
+        if !self.tree.is_empty() && self.path.is_some() {
+            bail!("Cannot specify both a PATH and --tree");
+        }
+        for given in &self.tree {
+            match given.split_once('=') {
+                Some(("dir", path)) => add_directory(transaction, &mut tree, CWD, Path::new(path), options)?,
+                Some(("ref", rev)) => overlay(transaction, &mut tree, rev)?,
+                Some(("tar", _)) => bail!("--tree=tar= is not supported yet; unpack it and use --tree=dir="),
+                _ => bail!("Missing type in tree specification '{given}'"),
+            }
+        }
+        Ok(tree)
+    }
+
+    fn metadata(&self, repo: &Repo, parent: Option<&Checksum>, release: Option<String>) -> Result<Value> {
+        let mut out = DictBuilder::new();
+        if !self.keep_metadata.is_empty() {
+            let parent =
+                parent.context("Either --branch or --parent must be specified when using --keep-metadata")?;
+            let old = repo.load_commit(parent)?;
+            for key in &self.keep_metadata {
+                let value = old.lookup(key)?;
+                out.insert(
+                    key,
+                    value.with_context(|| format!("Missing metadata key '{key}' from commit '{parent}'"))?,
+                );
+            }
+        }
+        for (key, text) in pairs(&self.add_metadata_string)? {
+            out.insert(key, text);
+        }
+        for (key, text) in pairs(&self.add_metadata)? {
+            out.insert(
+                key,
+                Value::parse_text(text).with_context(|| format!("Parsing metadata value {text}"))?,
+            );
+        }
+        if self.bootable {
+            let release =
+                release.context("Could not find kernel in /usr/lib/modules, which --bootable needs")?;
+            out.insert(metadata_key::BOOTABLE, true);
+            out.insert(metadata_key::LINUX, release.as_str());
+        }
+        if !self.no_bindings {
+            let mut refs: Vec<&str> = self.branch.iter().chain(&self.bind_ref).map(String::as_str).collect();
+            refs.sort_unstable();
+            out.insert(metadata_key::REF_BINDING, Value::strings(refs));
+            if let Some(id) = &repo.settings().collection_id {
+                out.insert(metadata_key::COLLECTION_BINDING, id.as_str());
+            }
+        }
+        Ok(out.build())
+    }
+
+    fn detached(&self) -> Result<Option<Value>> {
+        let mut out = DictBuilder::new();
+        for (key, text) in pairs(&self.add_detached_metadata_string)? {
+            out.insert(key, text);
+        }
+        Ok((!out.is_empty()).then(|| out.build()))
+    }
+}
+
+fn overlay(transaction: &Transaction<'_>, tree: &mut Tree, rev: &str) -> Result<()> {
+    let repo = transaction.repo();
+    match repo.root_of(&repo.resolve_rev(rev)?)? {
+        Entry::Dir { tree: root, meta } => tree.overlay(repo, &root, &meta),
+        Entry::File(_) => bail!("{rev} has no root directory"),
+    }
+}
+
+fn pairs(given: &[String]) -> Result<Vec<(&str, &str)>> {
+    given
+        .iter()
+        .map(|pair| {
+            pair.split_once('=').with_context(|| format!("Missing '=' in KEY=VALUE metadata '{pair}'"))
+        })
+        .collect()
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Dates as people write them.
+
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+
+/// `2026-11-22 13:09:30 +0000`.
+pub(crate) fn format(timestamp: u64) -> String {
+    let Ok(seconds) = i64::try_from(timestamp) else { return format!("@{timestamp}") };
+    let (year, month, day) = civil(seconds.div_euclid(DAY));
+    let second = seconds.rem_euclid(DAY);
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{:02} +0000", second % 60)
+}
+
+/// `@SECONDS`, or `YYYY-MM-DD`, with `HH:MM` and `:SS` after a blank or `T`, with `Z` or an offset from UTC after
+/// that; without one it is UTC.
+pub(crate) fn parse(text: &str) -> Option<u64> {
+    if let Some(seconds) = text.strip_prefix('@') {
+        return seconds.parse().ok();
+    }
+    let text = text.trim();
+    let (date, rest) = text.split_at_checked(10)?;
+    let mut parts = date.split('-').map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    let days = days(year, month, day);
+    // Also refuses the 31st of a shorter month.
+    if civil(days) != (year, month, day) {
+        return None;
+    }
+    let seconds = match rest {
+        "" => 0,
+        rest => time(rest.strip_prefix([' ', 'T'])?)?,
+    };
+    u64::try_from(days * DAY + seconds).ok()
+}
+
+fn time(text: &str) -> Option<i64> {
+    let at = text.find(|c: char| !(c.is_ascii_digit() || c == ':')).unwrap_or(text.len());
+    let (clock, zone) = text.split_at_checked(at)?;
+    let mut parts = clock.split(':').map(|part| part.parse::<i64>().ok());
+    let (hour, minute) = (parts.next()??, parts.next()??);
+    let second = parts.next().map_or(Some(0), |second| second)?;
+    if parts.next().is_some() || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    Some(hour * 3600 + minute * 60 + second - offset(zone.trim_start())?)
+}
+
+fn offset(zone: &str) -> Option<i64> {
+    let (sign, digits) = match zone {
+        "" | "Z" | "UTC" => return Some(0),
+        zone => (if zone.starts_with('-') { -1 } else { 1 }, zone.strip_prefix(['+', '-'])?.replace(':', "")),
+    };
+    let (hours, minutes) = digits.split_at_checked(2)?;
+    let minutes = if minutes.is_empty() { 0 } else { minutes.parse::<i64>().ok()? };
+    Some(sign * (hours.parse::<i64>().ok()? * 3600 + minutes * 60))
+}
+
+/// Year, month and day of a day since 1970-01-01, in the proleptic Gregorian calendar: years begin in March here,
+/// so that the day that is sometimes there comes last, and 400 of them have 146,097 days.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// The inverse of [`civil`].
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let of_era = year.rem_euclid(400);
+    let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_round_trip() {
+        for (timestamp, text) in [
+            (0, "1970-01-01 00:00:00 +0000"),
+            (951_782_400, "2000-02-29 00:00:00 +0000"),
+            (1_795_352_970, "2026-11-22 13:09:30 +0000"),
+        ] {
+            assert_eq!(format(timestamp), text);
+            assert_eq!(parse(text), Some(timestamp));
+        }
+    }
+
+    #[test]
+    fn other_forms() {
+        for (text, timestamp) in [
+            ("@5", Some(5)),
+            ("1970-01-02", Some(86_400)),
+            ("1970-01-01T01:00Z", Some(3600)),
+            ("1970-01-01T01:00:01+01:00", Some(1)),
+            ("1970-01-01 00:00:00 -0030", Some(1800)),
+            ("2026-02-30", None),
+            ("yesterday", None),
+            ("1970-01-01 25:00", None),
+            ("1969-12-31", None),
+            ("é970-01-01", None),
+        ] {
+            assert_eq!(parse(text), timestamp, "{text}");
+        }
+    }
+}

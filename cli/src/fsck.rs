@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `ostree fsck`.
+
+use anyhow::{Result, bail};
+use formats::Checksum;
+use formats::object::{ObjectName, ObjectType, metadata_key};
+use repo::fsck::{Options, Problem};
+use repo::{Refspec, Repo};
+
+use crate::Output;
+use crate::global::Global;
+
+/// Check the repository for consistency
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: ostree --repo=repo fsck --all")]
+pub(crate) struct Args {
+    /// Only print error messages
+    #[arg(short, long)]
+    quiet: bool,
+    /// Don't stop on first corruption
+    #[arg(short, long)]
+    all: bool,
+    /// Remove corrupted objects
+    #[arg(long)]
+    delete: bool,
+    /// Verify that the ref bindings of commits name the refs that point to them
+    #[arg(long)]
+    verify_bindings: bool,
+}
+
+impl Args {
+    pub(crate) fn run(&self, global: &Global, out: &mut Output<'_>) -> Result<()> {
+        let repo = global.open()?;
+        let mut say = |line: &str| if self.quiet { Ok(()) } else { writeln!(out, "{line}") };
+        say("Validating refs...")?;
+        self.check_refs(&repo)?;
+        say("Validating refs in collections...")?;
+        say("Enumerating commits...")?;
+        let commits = repo.list_commits()?;
+        let whole = commits.iter().filter(|commit| !repo.is_partial(commit).unwrap_or(false)).count();
+        say(&format!("Verifying content integrity of {whole} commit objects..."))?;
+        out.flush()?;
+
+        let options = Options { all: self.all, delete: self.delete };
+        let mut told = None;
+        let mut lines = Vec::new();
+        let report = repo.fsck(options, |done, total| {
+            // The first and the last object, as a program that reads this expects.
+            let percent = done * 100 / total.max(1);
+            if done == total || told.is_none() {
+                told = Some(percent);
+                lines.push(format!("fsck objects ({done}/{total}) {percent}%"));
+            }
+        })?;
+        lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+        let mut corrupt = None;
+        for problem in &report.problems {
+            match &problem.corrupt {
+                None => {
+                    writeln!(out, "Object missing in commits {}: {}", list(&problem.commits), problem.name)?
+                }
+                Some(reason) => {
+                    let text = describe(problem, reason);
+                    match options.all || options.delete {
+                        true => eprintln!("{text}"),
+                        false => corrupt = Some(text),
+                    }
+                }
+            }
+        }
+        for commit in &report.newly_partial {
+            writeln!(out, "Marking commit as partial: {commit}")?;
+        }
+        if report.partial > 0 {
+            writeln!(out, "{} partial commits not verified", report.partial)?;
+        }
+        out.flush()?;
+        match corrupt {
+            Some(text) => bail!(text),
+            None if !report.problems.is_empty() => bail!("Repository corruption encountered"),
+            None => {
+                let count = report.commits;
+                writeln!(out, "object fsck of {count} commits completed successfully - no errors found.")?;
+                Ok(())
+            }
+        }
+    }
+
+    fn check_refs(&self, repo: &Repo) -> Result<()> {
+        for (refspec, commit) in repo.list_refs(None)? {
+            if !repo.has_object(ObjectName::new(commit, ObjectType::Commit))? {
+                bail!("Loading commit for ref {refspec}: No such metadata object {commit}.commit");
+            }
+            if self.verify_bindings {
+                check_binding(repo, &refspec, &commit)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_binding(repo: &Repo, refspec: &Refspec, commit: &Checksum) -> Result<()> {
+    let Some(binding) = repo.load_commit(commit)?.lookup(metadata_key::REF_BINDING)? else { return Ok(()) };
+    let names = binding.view()?;
+    if !names.as_strings()?.contains(&refspec.name.as_str()) {
+        bail!("Commit {commit} has no requested ref '{}' in ref binding metadata ({names})", refspec.name);
+    }
+    Ok(())
+}
+
+fn describe(problem: &Problem, reason: &str) -> String {
+    let commits = list(&problem.commits);
+    let ObjectName { checksum, kind } = problem.name;
+    match kind {
+        ObjectType::File => {
+            format!("In commits {commits}: fsck content object {checksum}: Corrupted file object; {reason}")
+        }
+        kind => format!("In commits {commits}: fsck {kind} {checksum}: Corrupted {kind} object; {reason}"),
+    }
+}
+
+fn list(commits: &[Checksum]) -> String {
+    commits.iter().map(Checksum::to_string).collect::<Vec<_>>().join(", ")
+}

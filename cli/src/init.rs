@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `ostree init`.
+
+use anyhow::{Context as _, Result, bail};
+use repo::{InitOptions, Mode, Repo};
+
+use crate::global::Global;
+
+/// Initialize a new empty repository
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: ostree --repo=repo init --mode=archive")]
+pub(crate) struct Args {
+    /// Repository mode, any of bare, bare-user, bare-user-only or archive
+    #[arg(long, default_value = "bare")]
+    mode: String,
+    /// Globally unique ID for this repository as a collection of refs for redistribution to other repositories
+    #[arg(long, value_name = "COLLECTION-ID")]
+    collection_id: Option<String>,
+}
+
+impl Args {
+    pub(crate) fn run(&self, global: &Global) -> Result<()> {
+        let path = global.repo.as_deref().context("Command requires a --repo argument")?;
+        let Some(mode) = Mode::from_name(&self.mode) else {
+            bail!("Invalid mode '{}' in repository configuration", self.mode)
+        };
+        Repo::init(path, &InitOptions { mode, collection_id: self.collection_id.clone() })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `ostree prune`.
+
+use anyhow::{Context as _, Result, bail};
+use formats::Checksum;
+use repo::prune::Options;
+use repo::{Depth, Repo};
+
+use crate::global::Global;
+use crate::{Output, date, size};
+
+/// Search for unreachable objects
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: ostree --repo=repo prune --refs-only --depth=3")]
+pub(crate) struct Args {
+    /// Only display unreachable objects; don't delete
+    #[arg(long)]
+    no_prune: bool,
+    /// Only compute reachability via refs
+    #[arg(long)]
+    refs_only: bool,
+    /// Only traverse DEPTH parents for each commit (default: -1=infinite)
+    #[arg(long, allow_hyphen_values = true, default_value_t = -1)]
+    depth: i64,
+    /// Specify a commit to delete
+    #[arg(long, value_name = "COMMIT")]
+    delete_commit: Option<String>,
+    /// Prune all commits older than the specified date
+    #[arg(long, value_name = "DATE")]
+    keep_younger_than: Option<String>,
+    /// Only prune commit objects; their trees stay
+    #[arg(long)]
+    commit_only: bool,
+}
+
+impl Args {
+    pub(crate) fn run(&self, global: &Global, out: &mut Output<'_>) -> Result<()> {
+        let repo = global.open()?;
+        if let Some(commit) = &self.delete_commit {
+            if self.no_prune {
+                bail!("Cannot specify both --delete-commit and --no-prune");
+            }
+            delete_commit(&repo, commit)?;
+        }
+        let keep_younger_than = self.keep_younger_than.as_deref().map(|text| {
+            date::parse(text)
+                .with_context(|| format!("Could not parse '{text}'; use YYYY-MM-DD HH:MM:SS or @SECONDS"))
+        });
+        let report = repo.prune(&Options {
+            refs_only: self.refs_only || keep_younger_than.is_some(),
+            depth: match u64::try_from(self.depth) {
+                Ok(depth) => Depth::Parents(depth),
+                // With a date, history counts only by its age.
+                Err(_) if keep_younger_than.is_some() => Depth::Parents(0),
+                Err(_) => Depth::All,
+            },
+            dry_run: self.no_prune,
+            commits_only: self.commit_only,
+            keep: Vec::new(),
+            keep_younger_than: keep_younger_than.transpose()?,
+        })?;
+        writeln!(out, "Total {}: {}", if self.commit_only { "commits" } else { "objects" }, report.total)?;
+        let (count, freed) = (report.pruned, size::format(report.freed));
+        match (count, self.no_prune) {
+            (0, _) => writeln!(out, "No unreachable objects")?,
+            (_, true) => writeln!(out, "Would delete: {count} objects, freeing {freed}")?,
+            (_, false) => writeln!(out, "Deleted {count} objects, {freed} freed")?,
+        }
+        Ok(())
+    }
+}
+
+fn delete_commit(repo: &Repo, commit: &str) -> Result<()> {
+    let checksum: Checksum = repo.resolve_rev(commit)?;
+    if let Some((refspec, _)) = repo.list_refs(None)?.into_iter().find(|(_, target)| *target == checksum) {
+        bail!("Commit '{checksum}' is referenced by '{refspec}'");
+    }
+    repo.delete_commit(&checksum)
+}
