@@ -149,11 +149,23 @@ mod tests {
         assert_eq!(RunState::parse(dict.build().data()).unwrap(), state);
     }
 
-    /// As `g_variant_get_data` lays it out: entries start at multiples of 8, the variant of an entry does too,
-    /// and one byte an entry says where it ends.
+    /// Written by Debian's ostree 2025.2; device and inode, which follow the first key, are replaced by zero.
     #[test]
-    fn the_bytes_are_those_of_glib() {
-        let state = RunState { sysroot_readonly: Some(true), ..RunState::default() };
-        assert_eq!(state.to_bytes(), b"sysroot-ro\0\0\0\0\0\0\x01\0b\x0b\x14");
+    fn the_bytes_are_those_of_the_c_program() {
+        let written: &[&[u8]] = &[
+            b"backing-root-device-inode\0\0\0\0\0\0\0",
+            b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0(tt)\x1a\0\0",
+            b"root.transient\0\0\0\0b\x0f\0\0\0\0",
+            b"sysroot-ro\0\0\0\0\0\0\0\0b\x0b6Ld",
+        ];
+        let written = written.concat();
+        let state = RunState {
+            backing_root: Some((0, 0)),
+            root_transient: Some(false),
+            sysroot_readonly: Some(false),
+            ..RunState::default()
+        };
+        assert_eq!(RunState::parse(&written).unwrap(), state);
+        assert_eq!(state.to_bytes(), written);
     }
 }

@@ -31,7 +31,7 @@ const REPO_CONFIG: &str = "ostree/repo/config";
 pub struct Facts {
     /// `[sysroot] readonly` of the repository's configuration.
     pub repo_readonly: RepoReadonly,
-    /// Whether the physical root is mounted writable.
+    /// Whether the physical root is mounted writable; looked for only when it matters.
     pub sysroot_writable: bool,
     /// Whether the deployment has a composefs image; looked for only when it matters.
     pub has_composefs_image: bool,
@@ -62,14 +62,14 @@ pub fn gather(sysroot: BorrowedFd<'_>, config: &Config, target: &Target, calls: 
     let directory = target.directory.as_fd();
     let repo_readonly =
         if config.sysroot_readonly { RepoReadonly::Unset } else { read_repo_readonly(sysroot, calls) };
+    let has_hotfix = exists(directory, HOTFIX_WORK);
     let mount_var = rustix::fs::lstat(MOUNT_VAR_MARKER).is_ok();
     let readonly = config.sysroot_readonly || repo_readonly == RepoReadonly::True;
     Facts {
         repo_readonly,
-        sysroot_writable: rustix::fs::fstatvfs(sysroot)
-            .is_ok_and(|stat| !stat.f_flag.contains(StatVfsMountFlags::RDONLY)),
+        sysroot_writable: has_hotfix && is_writable(sysroot),
         has_composefs_image: config.composefs == Composefs::Maybe && exists(directory, COMPOSEFS_IMAGE),
-        has_hotfix: exists(directory, HOTFIX_WORK),
+        has_hotfix,
         mount_var,
         has_stateroot_var: (readonly || mount_var)
             && has_directory(sysroot, &stateroot_var(&target.deployment.path)),
@@ -84,6 +84,10 @@ pub fn stateroot_var(path: &DeploymentPath) -> String {
 
 fn exists(parent: BorrowedFd<'_>, name: &str) -> bool {
     rustix::fs::statat(parent, Path::new(name), AtFlags::SYMLINK_NOFOLLOW).is_ok()
+}
+
+fn is_writable(mount: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstatvfs(mount).is_ok_and(|stat| !stat.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 fn read_repo_readonly(sysroot: BorrowedFd<'_>, calls: &Calls) -> RepoReadonly {

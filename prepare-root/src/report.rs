@@ -27,12 +27,16 @@ pub const INFO: u8 = 6;
 /// That nobody listens is no reason not to boot: failures here are dropped.
 pub fn target(plan: &MountPlan) {
     let text = format!("Resolved OSTree target to: /{}", plan.deployment.path);
-    if to_journal(&journal_entry(plan, &text)).is_err() {
+    let in_journal = to_journal(&journal_entry(plan, &text)).is_ok();
+    if !in_journal {
         to_kernel_log(INFO, NAME, &text);
     }
     for note in &plan.notes {
+        // Where there is a journal, this is in it already.
         println!("{note}");
-        to_kernel_log(INFO, NAME, note);
+        if !in_journal {
+            to_kernel_log(INFO, NAME, note);
+        }
     }
 }
 

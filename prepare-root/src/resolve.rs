@@ -46,7 +46,7 @@ pub enum TargetError {
     UnknownSlot(String),
     /// The path does not lead to a directory inside the physical root.
     Walk(String, WalkError),
-    /// The last component is no link.
+    /// The path has no last component that could be a link.
     NotALink(String),
     /// The link leads to a directory that is not at `ostree/deploy/STATEROOT/deploy/CHECKSUM.SERIAL`.
     NotADeployment(String, PathBuf),
@@ -118,12 +118,7 @@ pub fn resolve_link(sysroot: BorrowedFd<'_>, link: &str) -> Result<Target, Targe
         return Err(TargetError::NotALink(link.to_owned()));
     };
     let mut walk = Walk::new(sysroot);
-    walk.enter(parent).map_err(wrong)?;
-    match walk.read_link(name) {
-        Ok(_) => walk.enter(Path::new(name)).map_err(wrong)?,
-        Err(WalkError::NotADirectory(_)) => return Err(TargetError::NotALink(link.to_owned())),
-        Err(error) => return Err(wrong(error)),
-    }
+    walk.enter(parent).and_then(|()| walk.enter_link(name)).map_err(wrong)?;
     let path = walk.path();
     let no_deployment = || TargetError::NotADeployment(link.to_owned(), path.clone());
     let deployment: DeploymentPath = path.to_str().and_then(|p| p.parse().ok()).ok_or_else(no_deployment)?;

@@ -37,6 +37,8 @@ pub enum WalkError {
     Escape(PathBuf),
     /// Neither a directory nor a link to one.
     NotADirectory(PathBuf),
+    /// Not a link, where there must be one.
+    NotALink(PathBuf),
     /// Anything else that the kernel says.
     Errno(PathBuf, Errno),
 }
@@ -51,6 +53,7 @@ impl fmt::Display for WalkError {
             Self::Loop(at) => write!(f, "/{} is a loop of links", at.display()),
             Self::Escape(at) => write!(f, "/{} leads out of the physical root", at.display()),
             Self::NotADirectory(at) => write!(f, "/{} is not a directory", at.display()),
+            Self::NotALink(at) => write!(f, "/{} is not a symbolic link", at.display()),
             Self::Errno(at, errno) => write!(f, "opening /{}: {errno}", at.display()),
         }
     }
@@ -83,7 +86,20 @@ impl<'root> Walk<'root> {
     ///
     /// Says at which component the path ends, and why.
     pub fn enter(&mut self, path: &Path) -> Result<(), WalkError> {
-        let mut ahead: VecDeque<Ahead> = components(path).map(|name| Ahead { name, via: None }).collect();
+        self.proceed(components(path).map(|name| Ahead { name, via: None }).collect())
+    }
+
+    /// Enters the directory that the link `name` in the present place leads to.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::enter`]; [`WalkError::NotALink`] when `name` is something else.
+    pub fn enter_link(&mut self, name: &OsStr) -> Result<(), WalkError> {
+        let ahead = self.follow(name)?;
+        self.proceed(ahead.into())
+    }
+
+    fn proceed(&mut self, mut ahead: VecDeque<Ahead>) -> Result<(), WalkError> {
         while let Some(Ahead { name, via }) = ahead.pop_front() {
             if name == ".." {
                 let outside = || via.map_or_else(|| name.into(), |link| link.to_path_buf());
@@ -93,32 +109,16 @@ impl<'root> Walk<'root> {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             match rustix::fs::openat(self.here(), &*name, flags, Mode::empty()) {
                 Ok(fd) => self.entered.push((name, fd)),
-                Err(Errno::NOTDIR | Errno::LOOP) => {
-                    let target = self.follow(&name)?;
-                    let link = Rc::new(self.join(&name));
-                    for name in components(&target).rev() {
-                        ahead.push_front(Ahead { name, via: Some(Rc::clone(&link)) });
-                    }
-                }
+                Err(Errno::NOTDIR | Errno::LOOP) => match self.follow(&name) {
+                    Ok(target) => target.into_iter().rev().for_each(|component| ahead.push_front(component)),
+                    Err(WalkError::NotALink(at)) => return Err(WalkError::NotADirectory(at)),
+                    Err(error) => return Err(error),
+                },
                 Err(Errno::NOENT) => return Err(self.missing(&name, via.as_deref())),
                 Err(errno) => return Err(WalkError::Errno(self.join(&name), errno)),
             }
         }
         Ok(())
-    }
-
-    /// The target of the link `name` in the present place.
-    ///
-    /// # Errors
-    ///
-    /// [`WalkError::NotADirectory`] when `name` is no link, [`WalkError::Missing`] when nothing has that name.
-    pub fn read_link(&self, name: &OsStr) -> Result<PathBuf, WalkError> {
-        match rustix::fs::readlinkat(self.here(), name, Vec::new()) {
-            Ok(target) => Ok(PathBuf::from(OsString::from_vec(target.into_bytes()))),
-            Err(Errno::INVAL) => Err(WalkError::NotADirectory(self.join(name))),
-            Err(Errno::NOENT) => Err(WalkError::Missing(self.join(name))),
-            Err(errno) => Err(WalkError::Errno(self.join(name), errno)),
-        }
     }
 
     /// The present place.
@@ -136,17 +136,25 @@ impl<'root> Walk<'root> {
         self.entered.pop().map(|(_, fd)| fd)
     }
 
-    fn follow(&mut self, name: &OsStr) -> Result<PathBuf, WalkError> {
-        let target = self.read_link(name)?;
+    /// The components of the target of the link `name` in the present place.
+    fn follow(&mut self, name: &OsStr) -> Result<Vec<Ahead>, WalkError> {
+        let link = self.join(name);
+        let target = match rustix::fs::readlinkat(self.here(), name, Vec::new()) {
+            Ok(target) => PathBuf::from(OsString::from_vec(target.into_bytes())),
+            Err(Errno::INVAL) => return Err(WalkError::NotALink(link)),
+            Err(Errno::NOENT) => return Err(WalkError::Missing(link)),
+            Err(errno) => return Err(WalkError::Errno(link, errno)),
+        };
         self.links += 1;
         if self.links > MAX_LINKS {
-            return Err(WalkError::Loop(self.join(name)));
+            return Err(WalkError::Loop(link));
         }
         // The physical root is not `/` while this runs: an absolute target would name the initramfs.
         if target.is_absolute() {
-            return Err(WalkError::Escape(self.join(name)));
+            return Err(WalkError::Escape(link));
         }
-        Ok(target)
+        let link = Rc::new(link);
+        Ok(components(&target).map(|name| Ahead { name, via: Some(Rc::clone(&link)) }).collect())
     }
 
     fn missing(&self, name: &OsStr, via: Option<&PathBuf>) -> WalkError {

@@ -99,7 +99,7 @@ fn every_wrong_target_has_its_own_message() {
         (argument("4"), "/4 leads out of the physical root".to_owned()),
         (argument("5"), "leads to /ostree/deploy/debian, which is no deployment".to_owned()),
         (argument("6"), "6.file is not a directory".to_owned()),
-        (argument("7"), "not a symbolic link".to_owned()),
+        (argument("7"), "/7 is not a symbolic link; boot another entry".to_owned()),
     ] {
         let error = world.error(&line);
         assert!(error.contains(&message), "{line}: {error}");
