@@ -8,19 +8,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) enum Tier {
     /// Kernel, dracut initramfs, systemd up to multi-user.
     FullBoot,
+    /// Kernel and dracut initramfs; ends before the switch to the real root.
+    DracutInitramfs,
     /// Kernel and a busybox initramfs; no systemd.
     Busybox,
 }
 
 static FULL_BOOTS: AtomicUsize = AtomicUsize::new(0);
+static DRACUT_BOOTS: AtomicUsize = AtomicUsize::new(0);
 static BUSYBOX_BOOTS: AtomicUsize = AtomicUsize::new(0);
 
 impl Tier {
-    const ALL: [Self; 2] = [Self::FullBoot, Self::Busybox];
+    const ALL: [Self; 3] = [Self::FullBoot, Self::DracutInitramfs, Self::Busybox];
 
     fn counter(self) -> &'static AtomicUsize {
         match self {
             Self::FullBoot => &FULL_BOOTS,
+            Self::DracutInitramfs => &DRACUT_BOOTS,
             Self::Busybox => &BUSYBOX_BOOTS,
         }
     }
@@ -28,6 +32,7 @@ impl Tier {
     fn name(self) -> &'static str {
         match self {
             Self::FullBoot => "full boot",
+            Self::DracutInitramfs => "dracut initramfs",
             Self::Busybox => "busybox",
         }
     }
@@ -36,6 +41,7 @@ impl Tier {
     fn limit(self) -> usize {
         match self {
             Self::FullBoot => 18,
+            Self::DracutInitramfs => 30,
             Self::Busybox => 40,
         }
     }

@@ -44,6 +44,8 @@ pub(crate) struct Machine {
 pub(crate) struct Boot {
     /// What the guest's script sent.
     pub(crate) report: Report,
+    /// What the console showed, without escapes.
+    pub(crate) console: String,
     /// From the start of QEMU to its end.
     pub(crate) duration: Duration,
 }
@@ -60,8 +62,25 @@ impl Machine {
         &self,
         tier: Tier,
         limit: Duration,
-        mut watch: impl FnMut(&str),
+        watch: impl FnMut(&str),
     ) -> Result<Boot> {
+        let boot = self.run(tier, limit, watch)?;
+        if !boot.report.complete {
+            return Err(self.failure("the guest ended before its script did", &boot.console));
+        }
+        Ok(boot)
+    }
+
+    /// Boots a guest that is to end by itself without running its script.
+    pub(crate) fn boot_in_vain(&self, tier: Tier, limit: Duration) -> Result<Boot> {
+        let boot = self.run(tier, limit, |_| ())?;
+        if boot.report != Report::default() {
+            return Err(self.failure("the guest was not to come so far", &boot.console));
+        }
+        Ok(boot)
+    }
+
+    fn run(&self, tier: Tier, limit: Duration, mut watch: impl FnMut(&str)) -> Result<Boot> {
         let report_file = self.directory.join("report.txt");
         fs::write(&report_file, "").with_context(|| format!("Creating {}", report_file.display()))?;
         let mut qemu = self.command()?;
@@ -78,13 +97,22 @@ impl Machine {
         let start = Instant::now();
         let child = qemu.spawn().context("Running qemu-system-x86_64 (is it installed?)")?;
         let ended = wait(child, limit, || watch(&read_lossy(&report_file)))?;
-        let report = Report::parse(&read_lossy(&report_file));
-        self.judge(ended, &report, limit)?;
-        for big in ["initrd", "payload.tar"] {
-            let _ = fs::remove_file(self.directory.join(big));
+        let duration = start.elapsed();
+        let console = printable(&read_lossy(&self.directory.join("console.txt")));
+        match ended {
+            None => {
+                Err(self.failure(&format!("the guest did not end within {} s", limit.as_secs()), &console))
+            }
+            Some(status) if !status.success() => {
+                bail!("QEMU failed ({status}): {}", read_lossy(&self.directory.join("qemu.txt")).trim())
+            }
+            Some(_) => Ok(Boot { report: Report::parse(&read_lossy(&report_file)), console, duration }),
         }
-        let _ = fs::remove_dir_all(self.directory.join("peer"));
-        Ok(Boot { report, duration: start.elapsed() })
+    }
+
+    fn failure(&self, what: &str, console: &str) -> anyhow::Error {
+        let quote = last_lines(console, QUOTED_LINES);
+        anyhow::anyhow!("{what}; logs in {}; the console's end:\n{quote}", self.directory.display())
     }
 
     /// Boots with the console on this terminal, until the guest ends or the user leaves.
@@ -128,23 +156,6 @@ impl Machine {
             qemu.arg("-smbios").arg(option("type=11,path=", &file));
         }
         Ok(qemu)
-    }
-
-    fn judge(&self, ended: Option<ExitStatus>, report: &Report, limit: Duration) -> Result<()> {
-        let what = match ended {
-            None => format!("the guest did not end within {} s", limit.as_secs()),
-            Some(status) if !status.success() => {
-                format!("QEMU failed ({status}): {}", read_lossy(&self.directory.join("qemu.txt")).trim())
-            }
-            Some(_) if !report.complete => "the guest ended before its script did".to_owned(),
-            Some(_) => return Ok(()),
-        };
-        let console = printable(&read_lossy(&self.directory.join("console.txt")));
-        bail!(
-            "{what}; logs in {}; the console's end:\n{}",
-            self.directory.display(),
-            last_lines(&console, QUOTED_LINES)
-        )
     }
 }
 

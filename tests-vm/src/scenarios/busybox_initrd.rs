@@ -31,7 +31,7 @@ pub(super) fn run(bench: &Bench) -> Result<()> {
         disks: vec![(prepared.disk.image.clone(), "root")],
         credentials: Vec::new(),
     };
-    let Boot { report, duration } = machine.boot(Tier::Busybox, LIMIT)?;
+    let Boot { report, duration, .. } = machine.boot(Tier::Busybox, LIMIT)?;
     println!("busybox boot: {:.1} s", duration.as_secs_f64());
 
     let mounts = mountinfo::parse(&report.section("mounts")?.lines).unwrap_or_default();

@@ -49,7 +49,7 @@ fn boot_and_check(bench: &Bench, sysroot_readonly: bool) -> Result<()> {
         disks: vec![(prepared.disk.image.clone(), "root"), (payload, "payload")],
         credentials: guest::SCENARIO_CREDENTIALS.to_vec(),
     };
-    let Boot { report, duration } = machine.boot(Tier::FullBoot, LIMIT)?;
+    let Boot { report, duration, .. } = machine.boot(Tier::FullBoot, LIMIT)?;
     println!("full boot, sysroot.readonly={sysroot_readonly}: {:.1} s", duration.as_secs_f64());
     let deployment = format!("{}.0", prepared.commit.checksum);
     check_mounts(&report, &deployment, sysroot_readonly)?;

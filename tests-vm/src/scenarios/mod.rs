@@ -3,6 +3,7 @@
 
 mod busybox_initrd;
 mod dracut_full_boot;
+mod missing_target;
 
 use std::fs;
 use std::path::PathBuf;
@@ -42,6 +43,7 @@ fn all() -> Vec<Scenario> {
         Scenario { name: "busybox_initrd", run: busybox_initrd::run },
         Scenario { name: "dracut_full_boot::sysroot_readonly", run: dracut_full_boot::readonly },
         Scenario { name: "dracut_full_boot::sysroot_writable", run: dracut_full_boot::writable },
+        Scenario { name: "missing_target", run: missing_target::run },
     ]
 }
 
