@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `prepare-root.conf`: what the image wants its root to be.
 //!
-//! Two files are layered key by key: what the image brings, then what was configured for this machine. (Upstream
+//! Files are layered key by key: what the image brings, then what was configured for this machine. (Upstream
 //! lets the second file replace the first as a whole, so that setting one key drops all others.) The kernel
 //! argument `ostree.prepare-root.composefs=` comes last.
 
@@ -14,8 +14,10 @@ use formats::keyfile::{Keyfile, KeyfileError, ValueError};
 use crate::calls::Calls;
 use crate::open::{ReadError, read_text};
 
-/// Where the layers lie below the root of the initramfs (or of a deployment), lowest first.
-pub const PATHS: [&str; 2] = ["usr/lib/ostree/prepare-root.conf", "etc/ostree/prepare-root.conf"];
+/// Where the layers lie, lowest first, below the root of the initramfs or of a tree that is to be deployed. The
+/// second is where such a tree has what its initramfs has in `etc`.
+pub const PATHS: [&str; 3] =
+    ["usr/lib/ostree/prepare-root.conf", "usr/etc/ostree/prepare-root.conf", "etc/ostree/prepare-root.conf"];
 
 /// The kernel argument that overrides `[composefs] enabled`.
 pub const COMPOSEFS_ARGUMENT: &str = "ostree.prepare-root.composefs";
@@ -26,8 +28,8 @@ pub const DEFAULT_KEYPATH: &str = "/etc/ostree/initramfs-root-binding.key";
 /// What `prepare-root.conf` and the kernel arguments ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// `[sysroot] readonly`, or whether composefs is asked for: mount the physical root read-only.
-    pub sysroot_readonly: bool,
+    /// `[sysroot] readonly`, where it is set; [`Config::sysroot_readonly`] has the default.
+    pub readonly: Option<bool>,
     /// `[root] transient`: changes anywhere in `/` last until the next boot.
     pub root_transient: bool,
     /// `[root] transient-ro`: the same, for privileged programs in a mount namespace of their own.
@@ -148,11 +150,11 @@ impl Config {
     pub fn load_with(root: BorrowedFd<'_>, calls: &Calls) -> Result<Self, ConfigError> {
         let read = |path| {
             let text = read_text(root, path, calls).map_err(|e| ConfigError::Read(str::to_owned(path), e))?;
-            Ok(text.unwrap_or_default())
+            Ok((path, text.unwrap_or_default()))
         };
-        let [image, machine] = PATHS;
-        let (image_text, machine_text) = (read(image)?, read(machine)?);
-        Self::parse(&[Layer { path: image, text: &image_text }, Layer { path: machine, text: &machine_text }])
+        let texts = PATHS.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let layers: Vec<Layer<'_>> = texts.iter().map(|(path, text)| Layer { path, text }).collect();
+        Self::parse(&layers)
     }
 
     /// Reads layers, lowest first.
@@ -179,7 +181,7 @@ impl Config {
             return Err(ConfigError::BothTransient);
         }
         Ok(Self {
-            sysroot_readonly: layers.boolean("sysroot", "readonly")?.unwrap_or(composefs.is_required()),
+            readonly: layers.boolean("sysroot", "readonly")?,
             root_transient,
             root_transient_ro,
             etc_transient: layers.boolean("etc", "transient")?.unwrap_or(false),
@@ -190,8 +192,7 @@ impl Config {
         })
     }
 
-    /// Lets the kernel arguments override what the files say. The default of `sysroot.readonly` stays that of
-    /// the files: an argument that was typed to get a machine up shall not change more than it names.
+    /// Lets the kernel arguments override what the files say.
     ///
     /// # Errors
     ///
@@ -203,6 +204,11 @@ impl Config {
             self.composefs = Composefs::parse(word).ok_or_else(unknown)?;
         }
         Ok(())
+    }
+
+    /// Whether the physical root shall be mounted read-only: by default where composefs is asked for.
+    pub fn sysroot_readonly(&self) -> bool {
+        self.readonly.unwrap_or(self.composefs.is_required())
     }
 
     /// Whether this version can do all that is asked for. A deploy checks it as well: a wish that cannot be

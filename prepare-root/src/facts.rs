@@ -61,10 +61,10 @@ pub enum RepoReadonly {
 pub fn gather(sysroot: BorrowedFd<'_>, config: &Config, target: &Target, calls: &Calls) -> Facts {
     let directory = target.directory.as_fd();
     let repo_readonly =
-        if config.sysroot_readonly { RepoReadonly::Unset } else { read_repo_readonly(sysroot, calls) };
+        if config.sysroot_readonly() { RepoReadonly::Unset } else { read_repo_readonly(sysroot, calls) };
     let has_hotfix = exists(directory, HOTFIX_WORK);
     let mount_var = rustix::fs::lstat(MOUNT_VAR_MARKER).is_ok();
-    let readonly = config.sysroot_readonly || repo_readonly == RepoReadonly::True;
+    let readonly = config.sysroot_readonly() || repo_readonly == RepoReadonly::True;
     Facts {
         repo_readonly,
         sysroot_writable: has_hotfix && is_writable(sysroot),

@@ -105,7 +105,7 @@ impl MountPlan {
     ///
     /// When a directory that the configuration makes necessary is not there.
     pub fn new(config: &Config, deployment: &Deployment, facts: &Facts) -> Result<Self, PlanError> {
-        let readonly = config.sysroot_readonly || facts.repo_readonly == RepoReadonly::True;
+        let readonly = config.sysroot_readonly() || facts.repo_readonly == RepoReadonly::True;
         let var = stateroot_var(&deployment.path);
         if (readonly || facts.mount_var) && !facts.has_stateroot_var {
             return Err(PlanError::NoStaterootVar(var));

@@ -9,7 +9,7 @@ fn parse(texts: &[&str]) -> Result<Config, ConfigError> {
 
 fn plain() -> Config {
     Config {
-        sysroot_readonly: false,
+        readonly: None,
         root_transient: false,
         root_transient_ro: false,
         etc_transient: false,
@@ -28,7 +28,7 @@ fn nothing_configured_is_the_plain_mode() {
 fn layers_merge_key_by_key() {
     let image = "[sysroot]\nreadonly=true\n[etc]\ntransient=true\n[composefs]\nkeypath=/a\n";
     let machine = "[etc]\ntransient=false\n";
-    let expected = Config { sysroot_readonly: true, keypath: "/a".to_owned(), ..plain() };
+    let expected = Config { readonly: Some(true), keypath: "/a".to_owned(), ..plain() };
     assert_eq!(parse(&[image, machine]), Ok(expected));
 }
 
@@ -41,7 +41,7 @@ fn composefs_brings_a_readonly_sysroot() {
         ("[composefs]\nenabled=maybe\n", false),
         ("[composefs]\nenabled=no\n", false),
     ] {
-        assert_eq!(parse(&[text]).unwrap().sysroot_readonly, readonly, "{text}");
+        assert_eq!(parse(&[text]).unwrap().sysroot_readonly(), readonly, "{text}");
     }
 }
 
@@ -59,7 +59,7 @@ fn errors_name_the_file_and_the_place() {
         assert_eq!(error.lines().count(), 1);
     }
     let overridden = parse(&["[sysroot]\nreadonly=perhaps\n", "[sysroot]\nreadonly=true\n"]);
-    assert!(overridden.unwrap().sysroot_readonly, "only the value that counts is read");
+    assert!(overridden.unwrap().sysroot_readonly(), "only the value that counts is read");
 }
 
 #[test]
@@ -97,7 +97,8 @@ fn the_kernel_argument_wins() {
         let mut config = parse(&["[composefs]\nenabled=yes\n"]).unwrap();
         let done = config.override_with(&KernelArgs::parse(line));
         assert_eq!(done.ok().map(|()| config.composefs), expected, "{line}");
-        assert!(config.sysroot_readonly, "{line}");
+        // The default follows what counts in the end.
+        assert_eq!(config.sysroot_readonly(), config.composefs.is_required(), "{line}");
     }
 }
 
@@ -105,20 +106,24 @@ fn the_kernel_argument_wins() {
 fn files_of_a_root_are_read() {
     use std::os::fd::AsFd;
     let temp = tempfile::tempdir().unwrap();
-    for (path, text) in PATHS.iter().zip(["[sysroot]\nreadonly=true\n", "[etc]\ntransient=true\n"]) {
+    let texts = ["[sysroot]\nreadonly=true\n", "[composefs]\nkeypath=/k\n", "[etc]\ntransient=true\n"];
+    for (path, text) in PATHS.iter().zip(texts) {
         let file = temp.path().join(path);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, text).unwrap();
     }
     let root = std::fs::File::open(temp.path()).unwrap();
     let config = Config::load(root.as_fd()).unwrap();
-    assert_eq!(config, Config { sysroot_readonly: true, etc_transient: true, ..plain() });
+    assert_eq!(
+        config,
+        Config { readonly: Some(true), etc_transient: true, keypath: "/k".to_owned(), ..plain() }
+    );
     assert_eq!(Config::load_with(root.as_fd(), &Calls::OLDEST), Ok(config));
 
-    std::fs::write(temp.path().join(PATHS[1]), b"[etc]\ntransient=\xff\n").unwrap();
+    std::fs::write(temp.path().join(PATHS[2]), b"[etc]\ntransient=\xff\n").unwrap();
     let error = Config::load(root.as_fd()).unwrap_err().to_string();
     assert_eq!(error, "reading /etc/ostree/prepare-root.conf: not UTF-8 text");
-    std::fs::write(temp.path().join(PATHS[1]), "[etc").unwrap();
+    std::fs::write(temp.path().join(PATHS[2]), "[etc").unwrap();
     let error = Config::load(root.as_fd()).unwrap_err().to_string();
     assert!(error.starts_with("/etc/ostree/prepare-root.conf: line 1"), "{error}");
 }
