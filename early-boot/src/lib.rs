@@ -18,7 +18,7 @@ pub fn exit(program: &str, result: anyhow::Result<()>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let text = format!("{error:#}");
-            eprintln!("{program}: {text}");
+            report::to_standard_error(program, &text);
             report::to_kernel_log(report::ERROR, program, &text);
             ExitCode::FAILURE
         }

@@ -2,6 +2,7 @@
 //! The command line of `ostree-prepare-root`.
 
 use std::ffi::OsString;
+use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
@@ -96,16 +97,25 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request, Error> {
 
 fn run(request: Request) -> Result<(), Error> {
     match request {
-        Request::Help => print!("{HELP}"),
-        Request::Version => println!("ostree-prepare-root {}", env!("CARGO_PKG_VERSION")),
-        Request::List { sysroot } => print!("{}", list::list(open(&sysroot)?.as_fd())?),
+        Request::Help => print(HELP),
+        Request::Version => print(concat!("ostree-prepare-root ", env!("CARGO_PKG_VERSION"), "\n")),
+        Request::List { sysroot } => print(&list::list(open(&sysroot)?.as_fd())?),
         Request::Plan { json, sysroot, cmdline } => {
             let (plan, _) = plan(open(&sysroot)?.as_fd(), cmdline)?;
-            if json { println!("{}", plan.to_json()) } else { print!("{plan}") }
+            print(&if json { plan.to_json() + "\n" } else { plan.to_string() })
         }
-        Request::Mount { sysroot, cmdline } => mount(&sysroot, cmdline)?,
+        Request::Mount { sysroot, cmdline } => mount(&sysroot, cmdline),
     }
-    Ok(())
+}
+
+/// Prints what was asked for. `print!` would panic where a reader has gone.
+fn print(text: &str) -> Result<(), Error> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::Output(Errno::from_io_error(&error).unwrap_or(Errno::IO)))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn mount(sysroot: &Path, cmdline: Option<String>) -> Result<(), Error> {

@@ -35,6 +35,8 @@ pub enum Error {
     Apply(ApplyError),
     /// The deployments cannot be listed.
     List(PathBuf, Errno),
+    /// What was asked for cannot be printed.
+    Output(Errno),
 }
 
 impl fmt::Display for Error {
@@ -50,6 +52,7 @@ impl fmt::Display for Error {
             Self::Target(error) => error.fmt(f),
             Self::Plan(error) => error.fmt(f),
             Self::Apply(error) => error.fmt(f),
+            Self::Output(errno) => write!(f, "writing to standard output: {errno}"),
             Self::List(path, errno) => write!(f, "listing {}: {errno}", path.display()),
         }
     }

@@ -33,7 +33,7 @@ pub fn target(plan: &MountPlan) {
     }
     for note in &plan.notes {
         // Where there is a journal, this is in it already.
-        println!("{note}");
+        let _ = writeln!(std::io::stdout(), "{note}");
         if !in_journal {
             to_kernel_log(INFO, NAME, note);
         }
@@ -42,10 +42,16 @@ pub fn target(plan: &MountPlan) {
 
 /// Says why the root was not prepared, on standard error and in the kernel's log.
 pub fn failure(error: &Error) {
-    eprintln!("{NAME}: {error}");
-    if !matches!(error, Error::Usage(_)) {
-        to_kernel_log(ERROR, NAME, &error.to_string());
+    let text = error.to_string();
+    to_standard_error(NAME, &text);
+    if !matches!(error, Error::Usage(_) | Error::Output(_)) {
+        to_kernel_log(ERROR, NAME, &text);
     }
+}
+
+/// Writes a line of `program` to standard error. `eprintln!` would panic where nobody reads it any more.
+pub fn to_standard_error(program: &str, text: &str) {
+    let _ = writeln!(std::io::stderr(), "{program}: {text}");
 }
 
 /// The entry in the journal's native form, a field a line. No value here can hold a newline: the paths follow

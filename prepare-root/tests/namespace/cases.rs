@@ -27,6 +27,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("a_root_that_is_mounted_readonly_yet", a_root_that_is_mounted_readonly_yet),
     ("the_configuration_of_the_initramfs_counts", the_configuration_of_the_initramfs_counts),
     ("a_mount_point_may_be_a_link", a_mount_point_may_be_a_link),
+    ("output_that_nobody_reads_is_no_reason_to_fail", output_that_nobody_reads),
     ("a_place_that_is_no_mount_point_is_refused", a_place_that_is_no_mount_point_is_refused),
     ("system_calls_stay_few", system_calls_stay_few),
     ("the_c_program_mounts_the_same", the_c_program_mounts_the_same),
@@ -337,6 +338,19 @@ fn a_mount_point_may_be_a_link() {
     let output = Command::new(PROGRAM).args(["/run/link", &argument("0")]).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(places(&world), ["", "/sysroot", "/usr"]);
+}
+
+fn output_that_nobody_reads() {
+    for (option, status) in [(None, 0), (Some("--list"), 0), (Some("--plan"), 0), (Some("--frob"), 1)] {
+        let world = World::new();
+        world.set_readonly();
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(PROGRAM);
+        command.args(option).arg(&world.sysroot).arg(argument("0"));
+        let finished = command.stdout(writer.try_clone().unwrap()).stderr(writer).status().unwrap();
+        assert_eq!(finished.code(), Some(status), "{option:?}: {finished}");
+    }
 }
 
 fn a_place_that_is_no_mount_point_is_refused() {
