@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use formats::Checksum;
+use formats::{Checksum, Hasher};
 use formats::object::{DirMeta, FileHeader, FileMeta, OSTREEMETA_XATTR, Xattrs};
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode as Permissions, OFlags, Stat, fstat, openat, readlinkat, statat, unlinkat,
@@ -98,6 +98,40 @@ pub fn add_directory(
         unlinkat(CWD, path, AtFlags::REMOVEDIR).ok();
     }
     Ok(())
+}
+
+/// The checksum that a file, symbolic link or directory (as a dirmeta object) would have in a repository.
+pub fn checksum_path(path: &Path, ignore_xattrs: bool) -> Result<Checksum> {
+    let step = || format!("Reading {}", path.display());
+    let stat = statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).with_context(step)?;
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let mut reader = xattr::Reader::new();
+    let plain = |xattrs| FileMeta { uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode, xattrs };
+    let mut hasher = Hasher::new();
+    let mut framed = Vec::new();
+    if kind == FileType::Symlink {
+        let target = readlinkat(CWD, path, Vec::new())?.into_string().context("the link's target is not UTF-8")?;
+        let xattrs = match path.to_str() {
+            Some(name) if !ignore_xattrs => reader.of_path(name)?,
+            _ => Xattrs::empty(),
+        };
+        FileHeader::new(plain(xattrs), target)?.write_framed(&mut framed);
+        hasher.update(&framed);
+        return Ok(hasher.finish());
+    }
+    let mut file = File::from(openat(CWD, path, flags, Permissions::empty()).with_context(step)?);
+    let xattrs = if ignore_xattrs { Xattrs::empty() } else { reader.of_fd(&file)? };
+    match kind {
+        FileType::Directory => Ok(Checksum::of(&DirMeta::new(plain(xattrs))?.serialize())),
+        FileType::RegularFile => {
+            FileHeader::new(plain(xattrs), String::new())?.write_framed(&mut framed);
+            hasher.update(&framed);
+            std::io::copy(&mut file, &mut hasher).with_context(step)?;
+            Ok(hasher.finish())
+        }
+        _ => bail!("Not a regular file, symlink or directory: {}", path.display()),
+    }
 }
 
 struct Walk<'a, 'r> {

@@ -1,21 +1,32 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Checking that every object is what its name says.
 
-use std::collections::HashSet;
 use std::io::Read;
 
 use anyhow::Result;
 use formats::object::{Commit, DirMeta, DirTree, ObjectName, ObjectType};
 use formats::{Checksum, Hasher};
 
-use crate::traverse::is_missing;
-use crate::{Reachable, Repo, RepoError, xattr};
+use crate::{LockGuard, Reachable, Repo, RepoError, xattr};
 
 /// What to check.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
+    /// Goes on after a corrupt object.
+    pub all: bool,
     /// Corrupt objects are removed; commits that needed them become partial.
     pub delete: bool,
+}
+
+/// Something that is wrong with an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The object.
+    pub name: ObjectName,
+    /// What is wrong; nothing for an object that is not there.
+    pub corrupt: Option<String>,
+    /// Commits that need it, sorted.
+    pub commits: Vec<Checksum>,
 }
 
 /// What a check found.
@@ -23,12 +34,14 @@ pub struct Options {
 pub struct Report {
     /// Whole commits that were checked.
     pub commits: usize,
-    /// Commits that were pulled without all of their objects.
+    /// Commits that were pulled without all of their objects, before this check.
     pub partial: usize,
     /// Objects that were checked.
     pub objects: usize,
-    /// What is wrong, a line each: missing objects and corrupt ones.
-    pub problems: Vec<String>,
+    /// Missing and corrupt objects.
+    pub problems: Vec<Problem>,
+    /// Commits that lack objects since this check, sorted.
+    pub newly_partial: Vec<Checksum>,
 }
 
 /// Content is read in pieces that stay in the processor's cache.
@@ -48,76 +61,114 @@ impl Repo {
         Ok(out)
     }
 
-    /// Checks all objects of all commits. `progress` is told the number of checked objects and of all.
+    /// Checks all objects of all commits. Commits that lack objects are marked as partial, so that a pull fetches
+    /// them again. `progress` is told the number of checked objects and of all.
     ///
     /// Errors: those of the file system; what is wrong with objects is in the report.
     pub fn fsck(&self, options: Options, mut progress: impl FnMut(usize, usize)) -> Result<Report> {
+        let _lock = if options.delete { Some(self.lock_exclusive()?) } else { self.lock_for_reading()? };
         let mut report = Report::default();
         let mut needed = Reachable::new();
+        let mut whole = Vec::new();
         for checksum in self.list_commits()? {
             if self.is_partial(&checksum)? {
                 report.partial += 1;
                 continue;
             }
-            match self.add_whole_commit(&mut needed, &checksum) {
-                Ok(()) => report.commits += 1,
-                Err(error) => self.note(&mut report, error)?,
+            whole.push(checksum);
+            if let Err(error) = self.add_whole_commit(&mut needed, &checksum) {
+                note(&mut report, error)?;
             }
         }
+        report.commits = whole.len();
         let total = needed.len();
-        let mut checker =
-            Checker { repo: self, xattrs: xattr::Reader::new(), buffer: vec![0; PIECE], header: Vec::new() };
-        let mut bad = HashSet::new();
+        let mut checker = Checker { repo: self, xattrs: xattr::Reader::new(), buffer: vec![0; PIECE], header: Vec::new() };
         // In the order of names, which is the order of directories.
         let mut names: Vec<_> = needed.iter().copied().collect();
         names.sort_unstable();
         for name in names {
             if let Err(error) = checker.check(name) {
-                self.note(&mut report, error)?;
-                bad.insert(name);
+                note(&mut report, error)?;
+                if !options.all && !options.delete && report.problems.last().is_some_and(|last| last.corrupt.is_some()) {
+                    break;
+                }
             }
             report.objects += 1;
             progress(report.objects, total);
         }
-        if options.delete && !bad.is_empty() {
-            self.delete_corrupt(&bad)?;
-        }
+        self.blame(&mut report, &whole)?;
+        self.mark(&mut report, options.delete)?;
         Ok(report)
+    }
+
+    /// Readers need no lock to be right, but a check must not see what a prune deletes. Who cannot write cannot
+    /// lock, and checks anyway.
+    fn lock_for_reading(&self) -> Result<Option<LockGuard>> {
+        match self.lock_shared() {
+            Err(error) if !error.is::<RepoError>() => {
+                log::debug!("checking without a lock: {error:#}");
+                Ok(None)
+            }
+            lock => lock.map(Some),
+        }
     }
 
     fn add_whole_commit(&self, needed: &mut Reachable, checksum: &Checksum) -> Result<()> {
         needed.add_history(self, checksum, crate::Depth::Parents(0), false)
     }
 
-    /// Puts what is wrong with an object into the report; all else is an error of the check itself.
-    fn note(&self, report: &mut Report, error: anyhow::Error) -> Result<()> {
-        if error.chain().any(|cause| cause.is::<RepoError>()) {
-            report.problems.push(format!("{error:#}"));
+    /// Finds the commits that need the bad objects.
+    fn blame(&self, report: &mut Report, commits: &[Checksum]) -> Result<()> {
+        if report.problems.is_empty() {
             return Ok(());
         }
-        Err(error)
-    }
-
-    fn delete_corrupt(&self, bad: &HashSet<ObjectName>) -> Result<()> {
-        let _lock = self.lock_exclusive()?;
-        for checksum in self.list_commits()? {
+        for commit in commits {
             let mut needed = Reachable::new();
-            let damaged = match self.add_whole_commit(&mut needed, &checksum) {
-                Ok(()) => needed.iter().any(|name| bad.contains(name)),
-                Err(_) => true,
-            };
-            if damaged {
-                self.set_partial(&checksum, true)?;
-            }
-        }
-        for name in bad {
-            match self.delete_object(*name) {
-                Err(error) if !is_missing(&error, name) => return Err(error),
-                _ => {}
+            let failed = self.add_whole_commit(&mut needed, commit).err();
+            let failed = failed.and_then(|error| problem(&error)).map(|problem| problem.name);
+            for problem in &mut report.problems {
+                if needed.contains(&problem.name) || failed == Some(problem.name) {
+                    problem.commits.push(*commit);
+                }
             }
         }
         Ok(())
     }
+
+    fn mark(&self, report: &mut Report, delete: bool) -> Result<()> {
+        let lacking = report.problems.iter().filter(|problem| delete || problem.corrupt.is_none());
+        let mut commits: Vec<_> = lacking.clone().flat_map(|problem| problem.commits.iter().copied()).collect();
+        commits.sort_unstable();
+        commits.dedup();
+        for commit in &commits {
+            self.set_partial(commit, true)?;
+        }
+        for problem in lacking.filter(|problem| problem.corrupt.is_some()) {
+            self.delete_object(problem.name)?;
+        }
+        report.newly_partial = commits;
+        Ok(())
+    }
+}
+
+/// What an error says of an object, if it does.
+fn problem(error: &anyhow::Error) -> Option<Problem> {
+    let (name, corrupt) = match error.chain().find_map(|cause| cause.downcast_ref())? {
+        RepoError::NoMetadata(name) => (*name, None),
+        RepoError::NoFile(checksum) => (ObjectName::new(*checksum, ObjectType::File), None),
+        RepoError::Corrupt { name, reason } => (*name, Some(reason.clone())),
+        _ => return None,
+    };
+    Some(Problem { name, corrupt, commits: Vec::new() })
+}
+
+/// Puts what is wrong with an object into the report, once; all else is an error of the check itself.
+fn note(report: &mut Report, error: anyhow::Error) -> Result<()> {
+    let found = problem(&error).ok_or(error)?;
+    if !report.problems.iter().any(|known| known.name == found.name) {
+        report.problems.push(found);
+    }
+    Ok(())
 }
 
 struct Checker<'a> {

@@ -62,6 +62,11 @@ impl Repo {
         &self.settings
     }
 
+    /// Turns making writes durable on or off, whatever `core.fsync` says, for throw-away repositories.
+    pub fn set_fsync(&mut self, fsync: bool) {
+        self.settings.fsync = fsync;
+    }
+
     /// The path that the repository was opened by, for messages.
     pub fn path(&self) -> &Path {
         &self.path

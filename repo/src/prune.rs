@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use anyhow::{Context as _, Result};
 use formats::Checksum;
+use formats::gvariant::{DictBuilder, Value};
 use formats::object::{ObjectName, ObjectType};
 use rustix::fs::{AtFlags, unlinkat};
 use rustix::io::Errno;
@@ -120,6 +121,24 @@ impl Repo {
                 .with_context(|| format!("Walking the history of mirrored ref {collection_ref}"))?;
         }
         Ok(needed)
+    }
+
+    /// Deletes a commit and the metadata beside it, but not its tree, which a prune then finds without a need.
+    /// Where `core.tombstone-commits` is set, a tombstone says that it was deleted on purpose.
+    pub fn delete_commit(&self, commit: &Checksum) -> Result<()> {
+        let _lock = self.lock_exclusive()?;
+        if self.config().boolean("core", "tombstone-commits")?.unwrap_or(false) {
+            let mut tombstone = DictBuilder::new();
+            tombstone.insert("commit", Value::bytes(commit.as_bytes()));
+            let path = self.loose_path(ObjectName::new(*commit, ObjectType::TombstoneCommit));
+            crate::bytes::replace(self.objects(), path.as_str(), tombstone.build().data(), self.settings().fsync)?;
+        }
+        self.delete_object(ObjectName::new(*commit, ObjectType::Commit))?;
+        match self.delete_object(ObjectName::new(*commit, ObjectType::CommitMeta)) {
+            Err(error) if !matches!(error.downcast_ref(), Some(RepoError::NoMetadata(_))) => return Err(error),
+            _ => {}
+        }
+        self.set_partial(commit, false)
     }
 
     /// Deletes one object. The caller holds the exclusive lock.

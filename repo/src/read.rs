@@ -65,6 +65,11 @@ impl Repo {
         }
     }
 
+    /// Whether hard links between two repositories are possible.
+    pub fn dir_is_on_same_file_system(&self, other: &Repo) -> Result<bool> {
+        Ok(fstat(self.objects())?.st_dev == fstat(other.objects())?.st_dev)
+    }
+
     /// Bytes that a loose object takes as a file.
     pub fn object_size(&self, name: ObjectName) -> Result<u64> {
         let stat = statat(self.objects(), self.loose_path(name).as_str(), AtFlags::SYMLINK_NOFOLLOW)

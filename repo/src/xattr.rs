@@ -67,6 +67,11 @@ impl Reader {
             .with_context(|| format!("Reading extended attributes of {name}"))
     }
 
+    /// All attributes of a path, not following a link.
+    pub(crate) fn of_path(&mut self, path: &str) -> Result<Xattrs> {
+        self.read(&Named(path.to_owned())).with_context(|| format!("Reading extended attributes of {path}"))
+    }
+
     fn read(&mut self, source: &impl Source) -> Result<Xattrs> {
         let len = match source.list(&mut self.names) {
             Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(Xattrs::empty()),

@@ -9,14 +9,14 @@ use super::{Error, Variant};
 /// `g_variant_print (value, TRUE)`; a broken part ends in `fmt::Error`.
 impl fmt::Display for Variant<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.print(f, true).map_err(|_| fmt::Error)
+        self.print(f, Style { annotate: true, swap: false }).map_err(|_| fmt::Error)
     }
 }
 
 impl fmt::Debug for Variant<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
-        match self.print(&mut text, true) {
+        match self.print(&mut text, Style { annotate: true, swap: false }) {
             Ok(()) => f.write_str(&text),
             Err(_) => write!(f, "broken {} of {} bytes", self.type_string(), self.data().len()),
         }
@@ -27,41 +27,49 @@ impl Variant<'_> {
     /// The text form, with type annotations if `annotate`.
     pub fn to_text(&self, annotate: bool) -> Result<String, Error> {
         let mut text = String::new();
-        self.print(&mut text, annotate)?;
+        self.print(&mut text, Style { annotate, swap: false })?;
         Ok(text)
     }
 
-    fn print(&self, out: &mut impl Write, annotate: bool) -> Result<(), Error> {
+    /// The text form, with the bytes of every number in reverse order if `swap`: objects hold big-endian numbers.
+    pub fn to_text_of(&self, annotate: bool, swap: bool) -> Result<String, Error> {
+        let mut text = String::new();
+        self.print(&mut text, Style { annotate, swap })?;
+        Ok(text)
+    }
+
+    fn print(&self, out: &mut impl Write, style: Style) -> Result<(), Error> {
+        let Style { annotate, swap } = style;
         // A String or a formatter refuses text only when its reader is gone.
         let mut put = |text: fmt::Arguments<'_>| out.write_fmt(text).map_err(|_| Error::TooDeep);
         let hint = |name: &'static str| if annotate { name } else { "" };
         match self.type_string().as_bytes().first() {
             Some(b'b') => put(format_args!("{}", self.as_bool()?)),
             Some(b'y') => put(format_args!("{}0x{:02x}", hint("byte "), self.as_u8()?)),
-            Some(b'n') => put(format_args!("{}{}", hint("int16 "), self.as_i16()?)),
-            Some(b'q') => put(format_args!("{}{}", hint("uint16 "), self.as_u16()?)),
-            Some(b'i') => put(format_args!("{}", self.as_i32()?)),
-            Some(b'h') => put(format_args!("{}{}", hint("handle "), self.as_handle()?)),
-            Some(b'u') => put(format_args!("{}{}", hint("uint32 "), self.as_u32()?)),
-            Some(b'x') => put(format_args!("{}{}", hint("int64 "), self.as_i64()?)),
-            Some(b't') => put(format_args!("{}{}", hint("uint64 "), self.as_u64()?)),
-            Some(b'd') => put(format_args!("{}", double(self.as_f64()?))),
+            Some(b'n') => put(format_args!("{}{}", hint("int16 "), swapped(self.as_i16()?, i16::swap_bytes, swap))),
+            Some(b'q') => put(format_args!("{}{}", hint("uint16 "), swapped(self.as_u16()?, u16::swap_bytes, swap))),
+            Some(b'i') => put(format_args!("{}", swapped(self.as_i32()?, i32::swap_bytes, swap))),
+            Some(b'h') => put(format_args!("{}{}", hint("handle "), swapped(self.as_handle()?, i32::swap_bytes, swap))),
+            Some(b'u') => put(format_args!("{}{}", hint("uint32 "), swapped(self.as_u32()?, u32::swap_bytes, swap))),
+            Some(b'x') => put(format_args!("{}{}", hint("int64 "), swapped(self.as_i64()?, i64::swap_bytes, swap))),
+            Some(b't') => put(format_args!("{}{}", hint("uint64 "), swapped(self.as_u64()?, u64::swap_bytes, swap))),
+            Some(b'd') => put(format_args!("{}", double(swapped(self.as_f64()?, |d| f64::from_bits(d.to_bits().swap_bytes()), swap)))),
             Some(b's') => put(format_args!("{}", quoted(self.as_str()?))),
             Some(b'o') => put(format_args!("{}'{}'", hint("objectpath "), self.as_str()?)),
             Some(b'g') => put(format_args!("{}'{}'", hint("signature "), self.as_str()?)),
             Some(b'v') => {
                 put(format_args!("<"))?;
-                self.as_variant()?.print(out, true)?;
+                self.as_variant()?.print(out, Style { annotate: true, swap })?;
                 out.write_char('>').map_err(|_| Error::TooDeep)
             }
-            Some(b'm') => self.print_maybe(out, annotate),
-            _ => self.print_container(out, annotate),
+            Some(b'm') => self.print_maybe(out, style),
+            _ => self.print_container(out, style),
         }
     }
 
-    fn print_maybe(&self, out: &mut impl Write, annotate: bool) -> Result<(), Error> {
+    fn print_maybe(&self, out: &mut impl Write, style: Style) -> Result<(), Error> {
         let mut put = |text: &str| out.write_str(text).map_err(|_| Error::TooDeep);
-        if annotate {
+        if style.annotate {
             put("@")?;
             put(self.type_string())?;
             put(" ")?;
@@ -81,10 +89,10 @@ impl Variant<'_> {
             }
             depth += 1;
         }
-        inner.print(out, false)
+        inner.print(out, Style { annotate: false, ..style })
     }
 
-    fn print_container(&self, out: &mut impl Write, mut annotate: bool) -> Result<(), Error> {
+    fn print_container(&self, out: &mut impl Write, mut style: Style) -> Result<(), Error> {
         let broken = |_| Error::TooDeep;
         let ty = self.type_string();
         if let Some(text) = (ty == "ay").then(|| byte_string(self.data())).flatten() {
@@ -97,7 +105,7 @@ impl Variant<'_> {
             [b'a', ..] => ('[', ']'),
             _ => ('(', ')'),
         };
-        if array && annotate && self.iter()?.next().is_none() {
+        if array && style.annotate && self.iter()?.next().is_none() {
             write!(out, "@{ty} ").map_err(broken)?;
         }
         out.write_char(open).map_err(broken)?;
@@ -108,14 +116,14 @@ impl Variant<'_> {
                 out.write_str(", ").map_err(broken)?;
             }
             if dict {
-                child.child(0)?.print(out, annotate)?;
+                child.child(0)?.print(out, style)?;
                 out.write_str(": ").map_err(broken)?;
-                child.child(1)?.print(out, annotate)?;
+                child.child(1)?.print(out, style)?;
             } else {
-                child.print(out, annotate)?;
+                child.print(out, style)?;
             }
             // The first element tells the type of all.
-            annotate &= !array;
+            style.annotate &= !array;
             count += 1;
         }
         if ty.starts_with('(') && count == 1 {
@@ -123,6 +131,19 @@ impl Variant<'_> {
         }
         out.write_char(close).map_err(broken)
     }
+}
+
+/// How a value is printed.
+#[derive(Debug, Clone, Copy)]
+struct Style {
+    /// Types that a reader could not guess are told.
+    annotate: bool,
+    /// Numbers are of the other byte order.
+    swap: bool,
+}
+
+fn swapped<T>(number: T, swap: impl FnOnce(T) -> T, yes: bool) -> T {
+    if yes { swap(number) } else { number }
 }
 
 /// The text of a string, in quotes: double ones if it holds a single one.
