@@ -63,7 +63,7 @@ impl SwitchPlan {
         let former = self.check_former(places, &state, settings)?;
         self.check_space(places, &state)?;
         for step in self.steps() {
-            if let Err(err) = self.run(&step, places) {
+            if let Err(err) = self.run(&step, places, settings) {
                 if step.is_commit() {
                     return Err(err).with_context(|| step.to_string());
                 }

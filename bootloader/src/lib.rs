@@ -4,7 +4,8 @@
 //! ```text
 //! stage   kernels, entries, links         under names that no loader reads
 //! verify  read again by a loader's rules  order, titles, files, ostree= resolves
-//! commit  loader.tmp renamed to loader    one durable write
+//! settle  all of it in its place          so that only the commit is seen or not seen
+//! commit  loader.tmp becomes loader       one durable write
 //! prove   visible without journal replay  loaders do not replay journals
 //! sweep   what nobody needs any more      only after the proof
 //! ```

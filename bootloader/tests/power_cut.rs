@@ -32,7 +32,7 @@ fn switch_with_cuts(world: &World, disk: &Disk, old: &[BootEntry], new: &[BootEn
     let plan = world.plan(new).unwrap();
     let steps = plan.steps();
     for (index, step) in steps.iter().enumerate() {
-        plan.run(step, world.places()).unwrap();
+        plan.run(step, world.places(), &world.settings).unwrap();
         let last = index + 1 == steps.len();
         // The control: had the loader seen the new entries already, proof and sweep would need no order.
         assert_eq!(without_replay(), names(old), "after {step}");
@@ -66,7 +66,7 @@ fn the_check_sees_a_sweep_before_the_proof() {
     let new = [world.nth(2, "two")];
     let plan = world.plan(&new).unwrap();
     for step in plan.steps() {
-        plan.run(&step, world.places()).unwrap();
+        plan.run(&step, world.places(), &world.settings).unwrap();
     }
     std::fs::remove_dir_all(world.path("ostree/boot.1.1")).unwrap();
     let menu = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

@@ -44,7 +44,7 @@ fn after_every_step_the_menu_is_old_or_new_and_whole() {
         let plan = world.plan(&new).unwrap();
         let (mut seen, steps) = (Vec::new(), plan.steps());
         for step in &steps {
-            plan.run(step, world.places()).unwrap();
+            plan.run(step, world.places(), &world.settings).unwrap();
             seen.push(world.visible(&world.boot_path));
         }
         let last = seen.pop().unwrap();
@@ -63,7 +63,7 @@ fn a_switch_after_a_cut_leaves_no_trace_of_it() {
         for (mut broken, whole) in cases().into_iter().zip(cases()) {
             let plan = broken.world.plan(&broken.new).unwrap();
             for step in plan.steps().iter().take(cut) {
-                plan.run(step, broken.world.places()).unwrap();
+                plan.run(step, broken.world.places(), &broken.world.settings).unwrap();
             }
             broken.world.switch(&broken.new);
             whole.world.switch(&whole.new);

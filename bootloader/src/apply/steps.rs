@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::verify;
 use crate::former::{Record, ostree};
-use crate::plan::{Change, CopyFile, NewFile, NewLink, SwitchPlan};
+use crate::plan::{Change, CopyFile, NewFile, NewLink, Settings, SwitchPlan};
 use crate::state::Places;
 use crate::state::read::{open_dir, read_link};
 
@@ -50,6 +50,9 @@ pub enum Step {
     StageLoader,
     /// Everything is read again, by a loader's rules.
     Verify,
+    /// All of it gets to its place on the device, so that the commit is the only thing that a boot loader may see
+    /// or not see.
+    Settle,
     /// `loader.tmp` becomes `loader`.
     Commit,
 }
@@ -80,7 +83,14 @@ impl SwitchPlan {
         steps.extend(self.carry.iter().cloned().map(Step::Carry));
         steps.push(Step::ClearLinks);
         steps.extend(links);
-        steps.extend([Step::ChooseLinks, Step::SelfLink, Step::StageLoader, Step::Verify, Step::Commit]);
+        steps.extend([
+            Step::ChooseLinks,
+            Step::SelfLink,
+            Step::StageLoader,
+            Step::Verify,
+            Step::Settle,
+            Step::Commit,
+        ]);
         if Mutant::CommitBeforeStage.is_on() {
             let early = [Step::StageLoader, Step::Commit];
             steps.retain(|step| !early.contains(step));
@@ -90,7 +100,7 @@ impl SwitchPlan {
     }
 
     /// Does one of [`Self::steps`]; for [`Self::apply`], and for tests that stop in between.
-    pub fn run(&self, step: &Step, places: Places<'_>) -> Result<()> {
+    pub fn run(&self, step: &Step, places: Places<'_>, settings: &Settings) -> Result<()> {
         fault::point(step.name());
         let (root, boot) = (places.root, places.boot);
         match step {
@@ -120,6 +130,7 @@ impl SwitchPlan {
             },
             Step::StageLoader => stage_link(boot, "loader.tmp", &self.to.loader_dir()),
             Step::Verify => verify::verify(self, places),
+            Step::Settle => durable::prove(boot, settings.freezing).map(drop),
             Step::Commit => commit_link(boot, "loader.tmp", "loader"),
         }
     }
@@ -193,6 +204,7 @@ impl Step {
             Self::SelfLink => "self-link",
             Self::StageLoader => "stage-loader",
             Self::Verify => "verify",
+            Self::Settle => "settle",
             Self::Commit => "commit",
         }
     }
@@ -213,6 +225,7 @@ impl fmt::Display for Step {
             Self::SelfLink => f.write_str("Making /boot/boot"),
             Self::StageLoader => f.write_str("Staging /boot/loader"),
             Self::Verify => f.write_str("Verifying the new boot entries"),
+            Self::Settle => f.write_str("Bringing the new boot entries to the device"),
             Self::Commit => f.write_str("Switching /boot/loader"),
         }
     }
