@@ -51,7 +51,7 @@ pub(crate) struct Args {
     /// Do not fall back to full copies if hardlinking fails
     #[arg(short = 'H', long)]
     require_hardlinks: bool,
-    /// Do not hardlink zero-sized files
+    /// Accepted for compatibility: zero-sized files are never hardlinked
     #[arg(short = 'z', long)]
     force_copy_zerosized: bool,
     /// Never hardlink (but may reflink if available)
@@ -67,6 +67,9 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, _: &mut Output<'_>) -> Result<()> {
+        if self.union_identical && !self.require_hardlinks {
+            bail!("--union-identical requires --require-hardlinks");
+        }
         if self.require_hardlinks && self.force_copy {
             bail!("Cannot specify both --require-hardlinks and --force-copy");
         }
@@ -93,7 +96,6 @@ impl Args {
             overwrite,
             subpath: self.subpath.clone(),
             force_copy: self.force_copy,
-            force_copy_zero_sized: self.force_copy_zerosized,
             require_hardlinks: self.require_hardlinks,
             whiteouts: self.whiteouts,
             passthrough_whiteouts: self.process_passthrough_whiteouts,

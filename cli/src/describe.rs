@@ -52,7 +52,5 @@ pub(crate) fn raw(out: &mut Output<'_>, repo: &Repo, name: ObjectName, swap: boo
 /// As [`raw`], for a commit of `log`: with its heading.
 pub(crate) fn raw_commit(out: &mut Output<'_>, repo: &Repo, checksum: &Checksum, swap: bool) -> Result<()> {
     writeln!(out, "commit {checksum}")?;
-    raw(out, repo, ObjectName::new(*checksum, ObjectType::Commit), swap)?;
-    writeln!(out)?;
-    Ok(())
+    raw(out, repo, ObjectName::new(*checksum, ObjectType::Commit), swap)
 }

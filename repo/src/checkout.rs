@@ -54,9 +54,7 @@ pub struct CheckoutOptions {
     pub subpath: Option<String>,
     /// No file is a hard link.
     pub force_copy: bool,
-    /// Empty files are no hard links: some programs take them for one another.
-    pub force_copy_zero_sized: bool,
-    /// Files that cannot be hard links are an error.
+    /// Files that cannot be hard links are an error, but for empty ones.
     pub require_hardlinks: bool,
     /// `.wh.NAME` removes NAME, as in layers of containers.
     pub whiteouts: bool,
@@ -175,7 +173,7 @@ impl Checkout<'_> {
         self.path.truncate(len);
         self.path.push('/');
         self.path.push_str(name);
-        !self.options.skip.contains(&self.path)
+        !self.options.skip.contains(&self.path) && !self.options.skip.contains_dir(&self.path)
     }
 
     fn finish_directory(&self, dir: &OwnedFd, meta: &DirMeta, existed: bool) -> Result<()> {
@@ -217,26 +215,22 @@ impl Checkout<'_> {
     /// Makes a hard link of an object; false if it must be copied.
     fn try_link(&mut self, dir: BorrowedFd<'_>, file: &FileEntry<'_>) -> Result<bool> {
         let path = LoosePath::new(ObjectName::new(file.checksum, ObjectType::File), false);
-        // What stores links as files, or must not link empty ones, has to look first.
+        // What stores links as files has to look first.
         if self.repo.mode() == Mode::BareUser && self.repo.load_file(&file.checksum)?.header.meta.is_symlink()
         {
             return Ok(false);
         }
-        if self.options.force_copy_zero_sized {
-            let stat = statat(self.repo.objects(), path.as_str(), AtFlags::SYMLINK_NOFOLLOW)?;
-            if stat.st_size == 0 {
-                return Ok(false);
-            }
+        // Empty files are never links: a tree has so many equal ones that they reach a file system's bound.
+        match statat(self.repo.objects(), path.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if stat.st_size == 0 => return Ok(false),
+            Err(Errno::NOENT) => return Err(crate::RepoError::NoFile(file.checksum).into()),
+            stat => drop(stat?),
         }
         let link = |name: &str| linkat(self.repo.objects(), path.as_str(), dir, name, AtFlags::empty());
         match link(file.name) {
             Ok(()) => Ok(true),
             Err(Errno::EXIST) => self.link_over(dir, file, &path),
-            Err(Errno::NOENT)
-                if !self.repo.has_object(ObjectName::new(file.checksum, ObjectType::File))? =>
-            {
-                Err(crate::RepoError::NoFile(file.checksum).into())
-            }
+
             // Another file system, too many links, or links to files of others are forbidden.
             Err(Errno::XDEV | Errno::MLINK | Errno::PERM) if !self.options.require_hardlinks => Ok(false),
             Err(error) => Err(error.into()),
@@ -297,10 +291,7 @@ impl Checkout<'_> {
             return Ok(());
         }
         let loaded = self.repo.load_file_with(&file.checksum, &mut self.xattrs)?;
-        if self.options.require_hardlinks
-            && !loaded.header.meta.is_symlink()
-            && !(self.options.force_copy_zero_sized && loaded.size == 0)
-        {
+        if self.options.require_hardlinks && !loaded.header.meta.is_symlink() && loaded.size > 0 {
             bail!(
                 "Unable to hardlink; check out without --require-hardlinks, or from a bare repository on the same file system"
             );
@@ -360,10 +351,7 @@ impl Checkout<'_> {
         }
         let kept = if self.options.user_mode { 0o777 } else { 0o7777 };
         fchmod(&file, Permissions::from_raw_mode(meta.mode & kept))?;
-        // A copy is the caller's to change; only what came from an object keeps the objects' time.
-        if !self.options.force_copy {
-            futimens(&file, &EPOCH)?;
-        }
+
         if self.options.fsync {
             fsync(&file)?;
         }

@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use formats::{Checksum, Hasher};
 use formats::object::{DirMeta, FileHeader, FileMeta, OSTREEMETA_XATTR, Xattrs};
+use formats::{Checksum, Hasher};
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode as Permissions, OFlags, Stat, fstat, openat, readlinkat, statat, unlinkat,
 };
@@ -111,7 +111,8 @@ pub fn checksum_path(path: &Path, ignore_xattrs: bool) -> Result<Checksum> {
     let mut hasher = Hasher::new();
     let mut framed = Vec::new();
     if kind == FileType::Symlink {
-        let target = readlinkat(CWD, path, Vec::new())?.into_string().context("the link's target is not UTF-8")?;
+        let target =
+            readlinkat(CWD, path, Vec::new())?.into_string().context("the link's target is not UTF-8")?;
         let xattrs = match path.to_str() {
             Some(name) if !ignore_xattrs => reader.of_path(name)?,
             _ => Xattrs::empty(),

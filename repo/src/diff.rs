@@ -17,45 +17,46 @@ pub enum Change {
     Added,
 }
 
-/// Paths that differ, each with a leading slash, sorted by kind and path.
+/// Paths that differ, each with a leading slash, by kind, then in the order of a walk: files before directories.
 pub type Differences = Vec<(Change, String)>;
 
 impl Repo {
     /// Compares two directories of the repository. Equal checksums are equal trees and are not walked.
     pub fn diff(&self, from: Entry, to: Entry) -> Result<Differences> {
         let mut out = Vec::new();
-        let mut pairs = vec![(String::new(), from, to)];
-        while let Some((path, from, to)) = pairs.pop() {
-            let (Entry::Dir { tree: old, meta: old_meta }, Entry::Dir { tree: new, meta: new_meta }) =
-                (from, to)
-            else {
-                continue;
-            };
-            if old_meta != new_meta && !path.is_empty() {
-                out.push((Change::Modified, path.clone()));
-            }
-            if old == new {
-                continue;
-            }
-            let (old_data, new_data) = (self.load_dirtree(&old)?, self.load_dirtree(&new)?);
-            let (old, new) = (self.parse_dirtree(&old, &old_data)?, self.parse_dirtree(&new, &new_data)?);
-            for (name, before) in entries(&old) {
-                let child = format!("{path}/{name}");
-                match (before, find(&new, name)) {
-                    (before @ Entry::Dir { .. }, Some(after @ Entry::Dir { .. })) => {
-                        pairs.push((child, before, after))
-                    }
-                    (before, Some(after)) if before == after => {}
-                    (_, Some(_)) => out.push((Change::Modified, child)),
-                    (_, None) => out.push((Change::Deleted, child)),
+        self.compare(&mut out, "", from, to)?;
+        out.sort_by_key(|(change, _)| *change);
+        Ok(out)
+    }
+
+    fn compare(&self, out: &mut Differences, path: &str, from: Entry, to: Entry) -> Result<()> {
+        let (Entry::Dir { tree: old, meta: old_meta }, Entry::Dir { tree: new, meta: new_meta }) = (from, to)
+        else {
+            return Ok(());
+        };
+        if old_meta != new_meta && !path.is_empty() {
+            out.push((Change::Modified, path.to_owned()));
+        }
+        if old == new {
+            return Ok(());
+        }
+        let (old_data, new_data) = (self.load_dirtree(&old)?, self.load_dirtree(&new)?);
+        let (old, new) = (self.parse_dirtree(&old, &old_data)?, self.parse_dirtree(&new, &new_data)?);
+        for (name, before) in entries(&old) {
+            let child = format!("{path}/{name}");
+            match (before, find(&new, name)) {
+                (before @ Entry::Dir { .. }, Some(after @ Entry::Dir { .. })) => {
+                    self.compare(out, &child, before, after)?
                 }
-            }
-            for (name, entry) in entries(&new).filter(|(name, _)| find(&old, name).is_none()) {
-                self.list_added(&mut out, format!("{path}/{name}"), entry)?;
+                (before, Some(after)) if before == after => {}
+                (_, Some(_)) => out.push((Change::Modified, child)),
+                (_, None) => out.push((Change::Deleted, child)),
             }
         }
-        out.sort();
-        Ok(out)
+        for (name, entry) in entries(&new).filter(|(name, _)| find(&old, name).is_none()) {
+            self.list_added(out, format!("{path}/{name}"), entry)?;
+        }
+        Ok(())
     }
 
     /// A directory that is new counts with all below it.

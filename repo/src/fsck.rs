@@ -82,14 +82,18 @@ impl Repo {
         }
         report.commits = whole.len();
         let total = needed.len();
-        let mut checker = Checker { repo: self, xattrs: xattr::Reader::new(), buffer: vec![0; PIECE], header: Vec::new() };
+        let mut checker =
+            Checker { repo: self, xattrs: xattr::Reader::new(), buffer: vec![0; PIECE], header: Vec::new() };
         // In the order of names, which is the order of directories.
         let mut names: Vec<_> = needed.iter().copied().collect();
         names.sort_unstable();
         for name in names {
             if let Err(error) = checker.check(name) {
                 note(&mut report, error)?;
-                if !options.all && !options.delete && report.problems.last().is_some_and(|last| last.corrupt.is_some()) {
+                if !options.all
+                    && !options.delete
+                    && report.problems.last().is_some_and(|last| last.corrupt.is_some())
+                {
                     break;
                 }
             }
@@ -137,7 +141,8 @@ impl Repo {
 
     fn mark(&self, report: &mut Report, delete: bool) -> Result<()> {
         let lacking = report.problems.iter().filter(|problem| delete || problem.corrupt.is_none());
-        let mut commits: Vec<_> = lacking.clone().flat_map(|problem| problem.commits.iter().copied()).collect();
+        let mut commits: Vec<_> =
+            lacking.clone().flat_map(|problem| problem.commits.iter().copied()).collect();
         commits.sort_unstable();
         commits.dedup();
         for commit in &commits {

@@ -18,6 +18,11 @@ impl PathSet {
         self.0.contains(path)
     }
 
+    /// Whether `path` is listed as a directory: with a slash at its end, as the C tools want it for checkouts.
+    pub fn contains_dir(&self, path: &str) -> bool {
+        !self.0.is_empty() && self.0.contains(&format!("{path}/"))
+    }
+
     /// Whether nothing is listed, so that paths need not be made.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -131,11 +131,18 @@ impl Repo {
             let mut tombstone = DictBuilder::new();
             tombstone.insert("commit", Value::bytes(commit.as_bytes()));
             let path = self.loose_path(ObjectName::new(*commit, ObjectType::TombstoneCommit));
-            crate::bytes::replace(self.objects(), path.as_str(), tombstone.build().data(), self.settings().fsync)?;
+            crate::bytes::replace(
+                self.objects(),
+                path.as_str(),
+                tombstone.build().data(),
+                self.settings().fsync,
+            )?;
         }
         self.delete_object(ObjectName::new(*commit, ObjectType::Commit))?;
         match self.delete_object(ObjectName::new(*commit, ObjectType::CommitMeta)) {
-            Err(error) if !matches!(error.downcast_ref(), Some(RepoError::NoMetadata(_))) => return Err(error),
+            Err(error) if !matches!(error.downcast_ref(), Some(RepoError::NoMetadata(_))) => {
+                return Err(error);
+            }
             _ => {}
         }
         self.set_partial(commit, false)

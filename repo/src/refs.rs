@@ -159,7 +159,7 @@ impl Repo {
             }
             Ok(())
         })?;
-        out.sort();
+        out.sort_by_cached_key(|(refspec, _)| refspec.to_string());
         Ok(out)
     }
 
@@ -306,11 +306,10 @@ impl Repo {
         if let Ok(checksum) = name.parse() {
             return Ok(Some(checksum));
         }
-        let hex = !name.is_empty() && name.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
-        if hex && let Some(found) = self.unique_commit(name)? {
-            return Ok(Some(found));
-        }
-        self.read_ref(&name.parse()?)
+        // A ref whose name looks like the beginning of a checksum stays reachable.
+        let found = self.read_ref(&name.parse()?)?;
+        let hex = name.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
+        if found.is_none() && hex { self.unique_commit(name) } else { Ok(found) }
     }
 
     /// The only commit whose checksum begins with `digits`.

@@ -240,6 +240,10 @@ impl Transaction<'_> {
             Mode::BareUser => {
                 let mut file = self.create(path)?;
                 file.write_all(if meta.is_symlink() { header.target.as_bytes() } else { content })?;
+                if meta.is_symlink() {
+                    // A text of C.
+                    file.write_all(&[0])?;
+                }
                 self.finish_bare_user(&file, meta)
             }
             Mode::Archive => {

@@ -81,6 +81,8 @@ impl Reader {
         for name in self.names.get(..len).unwrap_or_default().split_inclusive(|&b| b == 0) {
             let name = CStr::from_bytes_with_nul(name)?;
             match source.get(name, &mut self.value) {
+                // The C tools leave out attributes without a value, so names of objects know none.
+                Ok(0) => {}
                 Ok(len) => {
                     found
                         .push((name.to_bytes().to_vec(), self.value.get(..len).unwrap_or_default().to_vec()));

@@ -49,7 +49,9 @@ pub fn pull(repo: &Repo, source: &Repo, options: &Options) -> Result<Stats> {
     }
     let mut pull = Pull {
         source,
-        link: !options.untrusted && source.mode() == repo.mode() && source.dir_is_on_same_file_system(repo)?,
+        link: !options.untrusted
+            && source.mode() == repo.mode()
+            && source.dir_is_on_same_file_system(repo)?,
         seen: HashSet::new(),
         transaction: &mut transaction,
     };
@@ -82,7 +84,11 @@ pub fn pull(repo: &Repo, source: &Repo, options: &Options) -> Result<Stats> {
 /// The commits that are asked for, each with its ref unless it was named by checksum.
 fn wanted(source: &Repo, options: &Options) -> Result<Vec<(Option<RefName>, Checksum)>> {
     if options.refs.is_empty() {
-        let own = source.list_refs(None)?.into_iter().filter(|(refspec, _)| refspec.remote.is_none());
+        // An alias is a name of the source alone.
+        let aliases = source.list_aliases(None)?;
+        let own = source.list_refs(None)?.into_iter().filter(|(refspec, _)| {
+            refspec.remote.is_none() && !aliases.iter().any(|(alias, _)| alias == refspec)
+        });
         return Ok(own.map(|(refspec, checksum)| (Some(refspec.name), checksum)).collect());
     }
     options

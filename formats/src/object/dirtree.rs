@@ -112,10 +112,8 @@ fn push_name(out: &mut Vec<u8>, name: &str) -> usize {
 /// object may come from anywhere, so the width is computed.
 fn push_two_ends(out: &mut Vec<u8>, start: usize, first: usize, second: usize) {
     let body = out.len() - start;
-    let word = [1_u32, 2, 4]
-        .into_iter()
-        .find(|word| body + 2 * *word as usize <= (1 << (8 * word)) - 1)
-        .unwrap_or(8);
+    let word =
+        [1_u32, 2, 4].into_iter().find(|word| body + 2 * (*word as usize) < 1 << (8 * word)).unwrap_or(8);
     for end in [first, second] {
         out.extend((end as u64).to_le_bytes().iter().take(word as usize));
     }
