@@ -45,7 +45,7 @@ pub use config::Settings;
 pub use devino::DevInoCache;
 pub use ignore::PathSet;
 pub use init::InitOptions;
-pub use lock::{LockGuard, LockKind};
+pub use lock::{LockGuard, LockKind, try_lock};
 pub use lookup::Entry;
 pub use mode::Mode;
 pub use open::Repo;

@@ -68,8 +68,8 @@ impl Repo {
     }
 }
 
-/// Whether the lock was free and is now ours.
-pub(crate) fn try_lock(file: impl AsFd, kind: LockKind) -> Result<bool> {
+/// Whether the lock on an open file was free and is now ours, until the last copy of the descriptor is closed.
+pub fn try_lock(file: impl AsFd, kind: LockKind) -> Result<bool> {
     let lock_type = match kind {
         LockKind::Shared => nix::libc::F_RDLCK,
         LockKind::Exclusive => nix::libc::F_WRLCK,

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The one lock of a sysroot, `ostree/lock`, shared with the C tools.
 //!
-//! It is an open-file-description lock, with `flock` where the file system has none, on a file that its holder
-//! removes before letting go. Whoever gets the lock therefore looks whether the name still leads to the file
+//! It is a lock like the repository's ([`try_lock`]), on a file that its holder removes before letting go. Whoever gets the lock therefore looks whether the name still leads to the file
 //! that it has locked, and starts again if not. This is the protocol of libglnx, which the C tools use.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use nix::errno::Errno as NixErrno;
-use nix::fcntl::{FcntlArg, fcntl};
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use repo::{LockKind, try_lock};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 /// Where the lock is, below the sysroot.
@@ -70,7 +68,7 @@ impl Drop for Lock {
 fn try_take(root: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
     let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NOFOLLOW;
     let file = rustix::fs::openat(root, PATH, flags, Mode::from_raw_mode(0o660))?;
-    if !lock_file(file.as_fd())? {
+    if !try_lock(&file, LockKind::Exclusive)? {
         return Ok(None);
     }
     let held = rustix::fs::fstat(&file)?;
@@ -81,32 +79,10 @@ fn try_take(root: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
     }
 }
 
-fn lock_file(file: BorrowedFd<'_>) -> Result<bool> {
-    let whole = nix::libc::flock {
-        l_type: nix::libc::F_WRLCK as nix::libc::c_short,
-        l_whence: nix::libc::SEEK_SET as nix::libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    match fcntl(file, FcntlArg::F_OFD_SETLK(&whole)) {
-        Ok(_) => Ok(true),
-        Err(NixErrno::EAGAIN | NixErrno::EACCES) => Ok(false),
-        // Linux before 3.15 and some network file systems.
-        Err(NixErrno::EINVAL | NixErrno::EOPNOTSUPP) => {
-            match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => Ok(true),
-                Err(Errno::WOULDBLOCK) => Ok(false),
-                Err(error) => Err(error).with_context(|| format!("Locking descriptor {}", file.as_raw_fd())),
-            }
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsFd;
 
     fn sysroot() -> (tempfile::TempDir, std::fs::File) {
         let dir = tempfile::tempdir().unwrap();
