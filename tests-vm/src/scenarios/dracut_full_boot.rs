@@ -55,8 +55,8 @@ fn boot_and_check(bench: &Bench, sysroot_readonly: bool) -> Result<()> {
     check_mounts(&report, &deployment, sysroot_readonly)?;
     check_writes(&report, sysroot_readonly)?;
     check_units(&report)?;
-    check_status(&report, "status", &deployment)?;
-    check_status(&report, "peer", &deployment)
+    check_status(&report, "peer", &deployment)?;
+    check_status(&report, "status", &deployment)
 }
 
 fn script() -> String {
