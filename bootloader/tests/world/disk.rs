@@ -39,9 +39,17 @@ impl Disk {
         std::fs::create_dir(&mount).unwrap();
         run(Command::new("cp").arg("--sparse=always").arg(self.dir.path().join("image")).arg(&copy));
         run(Command::new("mount").args(["-t", self.kind, "-o", options]).arg(&copy).arg(&mount));
-        let seen = look(&mount);
-        unmount(&mount);
-        seen
+        let mounted = Mounted(&mount);
+        look(mounted.0)
+    }
+}
+
+/// A mount that goes with this, also when what looks at it panics.
+struct Mounted<'a>(&'a Path);
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        unmount(self.0);
     }
 }
 
