@@ -34,9 +34,17 @@ pub struct Cleaned {
 }
 
 impl Sysroot {
-    /// Cleans up after a switch.
+    /// Removes what an interruption has left, what no boot link leads to, and objects that nothing needs.
+    pub fn cleanup(&self, lock: &Lock) -> Result<Cleaned> {
+        let loaded = self.load()?;
+        let (_, settings) = self.boot_settings(&loaded)?;
+        bootloader::sweep(self.places(), &settings)?;
+        self.clean_up(lock, &settings, true)
+    }
+
+    /// Removes what no boot link leads to, and with `prune` objects that nothing needs.
     #[context("Cleaning up")]
-    pub(crate) fn cleanup_after(&self, _lock: &Lock, settings: &Settings, prune: bool) -> Result<Cleaned> {
+    pub(crate) fn clean_up(&self, _lock: &Lock, settings: &Settings, prune: bool) -> Result<Cleaned> {
         let loaded = self.load()?;
         let mut cleaned = Cleaned::default();
         let linked = bootloader::linked_deployments(self.places(), settings)?;

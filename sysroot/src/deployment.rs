@@ -75,6 +75,16 @@ impl Origin {
         self.0.boolean(Self::TRANSIENT, "pinned").ok().flatten().unwrap_or(false)
     }
 
+    /// The same origin, pinned or not.
+    pub fn with_pin(mut self, on: bool) -> Self {
+        if on {
+            self.0.set_boolean(Self::TRANSIENT, "pinned", true);
+        } else {
+            self.0.remove_key(Self::TRANSIENT, "pinned");
+        }
+        self
+    }
+
     /// What a new deployment inherits: all but what was about the old one alone.
     pub fn for_new_deployment(mut self) -> Self {
         self.0.remove_group(Self::TRANSIENT);

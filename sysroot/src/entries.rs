@@ -13,15 +13,19 @@ use rustix::fs::{Mode, OFlags};
 use crate::Sysroot;
 use crate::deploy::DeployPlan;
 use crate::deployment::Deployment;
+use crate::menu::Item;
 use crate::sysroot::Loaded;
 
-/// The boot entries of a planned list, the default first.
-pub(crate) fn compose(sysroot: &Sysroot, loaded: &Loaded, plan: &DeployPlan) -> Result<Vec<BootEntry>> {
-    let entry = |item: &Option<usize>| match item.and_then(|index| loaded.deployments.get(index)) {
-        Some(old) => present(sysroot, loaded, old),
-        None => new(sysroot, loaded, plan),
+/// The boot entries of a new menu, the default first.
+pub(crate) fn compose(sysroot: &Sysroot, loaded: &Loaded, items: &[Item<'_>]) -> Result<Vec<BootEntry>> {
+    let entry = |item: &Item<'_>| match item {
+        Item::New(plan) => new(sysroot, loaded, plan),
+        Item::Old { index, kernel_args } => {
+            let old = loaded.deployments.get(*index).context("A deployment has gone from the list")?;
+            present(sysroot, loaded, old, kernel_args.clone())
+        }
     };
-    plan.list.iter().map(entry).collect()
+    items.iter().map(entry).collect()
 }
 
 /// The entry of the new deployment. Keys of other tools follow the configuration that it takes over.
@@ -32,9 +36,14 @@ fn new(sysroot: &Sysroot, loaded: &Loaded, plan: &DeployPlan) -> Result<BootEntr
     Ok(entry)
 }
 
-/// The entry of a deployment that stays: its arguments, and whatever other tools have put there, stay too.
-fn present(sysroot: &Sysroot, loaded: &Loaded, old: &Deployment) -> Result<BootEntry> {
-    let options = KernelArgs::parse(&old.entry.options());
+/// The entry of a deployment that stays: its arguments unless they are to change, and whatever other tools have put there, stay too.
+fn present(
+    sysroot: &Sysroot,
+    loaded: &Loaded,
+    old: &Deployment,
+    kernel_args: Option<KernelArgs>,
+) -> Result<BootEntry> {
+    let options = kernel_args.unwrap_or_else(|| old.kernel_args());
     let mut entry =
         read_tree(sysroot, &old.path, options, sysroot.version_of(&old.path), Some(old.boot_checksum))?;
     if let Some(there) = entry_of(loaded, &old.path) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The `/etc` of a new deployment: made from `usr/etc`, then given the local changes of the merge deployment.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Context, Result, bail};
@@ -9,6 +9,10 @@ use etc_merge::{Changes, Report};
 use fn_error_context::context;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
+
+use crate::reorder::Which;
+use crate::retention;
+use crate::sysroot::Sysroot;
 
 /// The stamp by which systemd knows that `/etc` is up to date with `/usr` (`ConditionNeedsUpdate=`).
 const UPDATED: &str = ".updated";
@@ -51,6 +55,31 @@ pub(crate) fn merge(old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<(Changes
     // It came with the old /etc, and says that the update has been seen to.
     remove_stamp(target.as_fd())?;
     Ok((changes, report))
+}
+
+impl Sysroot {
+    /// What was changed in the `/etc` of the running system, or of the deployment of `stateroot` whose
+    /// configuration a new one would take over.
+    pub fn etc_changes(&self, stateroot: Option<&str>) -> Result<Changes> {
+        let loaded = self.load()?;
+        let all = &loaded.deployments;
+        let index = match stateroot {
+            Some(stateroot) => retention::merge_deployment(all, stateroot),
+            None => loaded.find(Which::Booted),
+        };
+        let Some(deployment) = index.and_then(|index| all.get(index)) else {
+            match stateroot {
+                Some(name) => bail!("No deployments for stateroot '{name}'"),
+                None => bail!("Not currently booted into an OSTree system; name a stateroot with --os="),
+            }
+        };
+        let tree = CString::new(deployment.path.to_string())?;
+        let tree = open_dir(self.root(), &tree)?.context("The deployment is gone")?;
+        let open = |name: &'static CStr| {
+            open_dir(tree.as_fd(), name)?.with_context(|| format!("{name:?} is missing"))
+        };
+        Changes::between(open(c"usr/etc")?.as_fd(), open(c"etc")?.as_fd())
+    }
 }
 
 /// Removes the stamp in `dir`, so that at the next boot systemd does what updates ask for.

@@ -6,6 +6,8 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::deployment::Deployment;
+use crate::reorder::Which;
+use crate::sysroot::Loaded;
 
 /// The deployments of a sysroot, in the order in which they would be booted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,13 +55,8 @@ pub struct Row {
 
 impl Status {
     /// Puts the rows together; `version_of` finds what a deployment's commit states.
-    pub fn new(all: &[Deployment], version_of: impl Fn(&Deployment) -> Option<String>) -> Self {
-        let booted = all.iter().position(|d| d.booted);
-        // Only deployments of the running system's stateroot are before or behind it.
-        let of_booted =
-            |index: usize| booted.is_some_and(|at| all[at].path.stateroot == all[index].path.stateroot);
-        let pending = booted.and_then(|at| (0..at).find(|&index| of_booted(index)));
-        let rollback = booted.and_then(|at| (at + 1..all.len()).find(|&index| of_booted(index)));
+    pub fn new(loaded: &Loaded, version_of: impl Fn(&Deployment) -> Option<String>) -> Self {
+        let (pending, rollback) = (loaded.find(Which::Pending), loaded.find(Which::Rollback));
         let row = |(index, d): (usize, &Deployment)| Row {
             checksum: d.path.checksum.to_string(),
             stateroot: d.path.stateroot.clone(),
@@ -76,7 +73,7 @@ impl Status {
             boot_checksum: d.boot_checksum.to_string(),
             kernel_args: d.kernel_args().to_string(),
         };
-        Self { schema: 1, deployments: all.iter().enumerate().map(row).collect() }
+        Self { schema: 1, deployments: loaded.deployments.iter().enumerate().map(row).collect() }
     }
 
     /// Whether the running system is the one that the next boot starts.

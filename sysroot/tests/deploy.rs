@@ -22,7 +22,7 @@ fn the_first_deployment() {
     let options = DeployOptions { kernel_args: kargs(&["root=LABEL=r", "rw"]), ..world.options("main") };
     let done = world.try_deploy(&options).unwrap();
     assert_eq!(
-        done.summary(),
+        done.switched.summary(),
         "Bootloader updated; bootconfig swap: yes; bootversion: boot.1.1, deployment count change: 1"
     );
     assert_eq!(world.menu(), [format!("{commit}.0")]);
@@ -80,7 +80,7 @@ fn the_same_commit_again_changes_only_the_inner_link() {
     assert_eq!(world.menu(), [format!("{commit}.1"), format!("{commit}.0")]);
     let done = world.deploy("main");
     assert_eq!(
-        done.summary(),
+        done.switched.summary(),
         "Transaction complete; bootconfig swap: no; bootversion: boot.0.0, deployment count change: 0"
     );
     assert_eq!(world.menu(), [format!("{commit}.2"), format!("{commit}.1")]);

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use sysroot::deploy::{Base, DeployOptions, Deployed, Edits};
 use sysroot::{Origin, Retention, Selinux, Sysroot};
 
-use crate::{Output, size};
+use crate::Output;
 
 /// Checkout revision REFSPEC as the new default deployment
 #[derive(Debug, clap::Args)]
@@ -171,9 +171,6 @@ fn read_origin(path: &Path) -> Result<Origin> {
 
 /// Says what was done, in the C tools' words where they have some.
 fn print_outcome(done: &Deployed, out: &mut Output<'_>) -> Result<()> {
-    for warning in &done.switch.warnings {
-        eprintln!("warning: {warning}");
-    }
     if let Some([modified, removed, added]) = done.etc {
         writeln!(out, "Copying /etc changes: {modified} modified, {removed} removed, {added} added")?;
     }
@@ -184,17 +181,5 @@ fn print_outcome(done: &Deployed, out: &mut Output<'_>) -> Result<()> {
             clash.why
         );
     }
-    writeln!(out, "{}", done.summary())?;
-    if let durable::Proof::Unproven(reason) = &done.outcome.proof {
-        eprintln!("note: a boot loader may see the old entries until the next reboot: {reason}");
-    }
-    for left in &done.cleaned.left {
-        eprintln!("warning: could not remove {left}");
-    }
-    if let Some(pruned) = &done.cleaned.pruned
-        && pruned.freed > 0
-    {
-        writeln!(out, "Freed objects: {}", size::format(pruned.freed))?;
-    }
-    Ok(())
+    super::print_switched(&done.switched, out)
 }

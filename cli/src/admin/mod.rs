@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `ostree admin`: deployments of a physical root.
 
+mod cleanup;
+mod config_diff;
 mod deploy;
 mod init_fs;
+mod instutil;
+mod kargs;
+mod pin;
+mod rollback;
+mod set_default;
 mod stateroot_init;
 mod status;
+mod undeploy;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Subcommand;
-use sysroot::{Lock, Sysroot};
+use sysroot::{Cleaned, Lock, Switched, Sysroot};
 
-use crate::Output;
+use crate::{Output, size};
 
 /// Commands for managing a host system booted with ostree
 #[derive(Debug, clap::Args)]
@@ -27,22 +35,40 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Cleanup(cleanup::Args),
+    ConfigDiff(config_diff::Args),
     Deploy(deploy::Args),
     InitFs(init_fs::Args),
+    #[command(hide = true)]
+    Instutil(instutil::Args),
+    Kargs(kargs::Args),
+    Pin(pin::Args),
+    Rollback(rollback::Args),
+    SetDefault(set_default::Args),
     StaterootInit(stateroot_init::Args),
     /// The former name of stateroot-init
     OsInit(stateroot_init::Args),
     Status(status::Args),
+    Undeploy(undeploy::Args),
 }
 
 impl Args {
     pub(crate) fn run(&self, out: &mut Output<'_>) -> Result<()> {
         let path = self.sysroot.as_deref().unwrap_or(Path::new("/"));
+        let open = || Sysroot::open(path);
         match &self.command {
-            Command::Deploy(args) => args.run(&Sysroot::open(path)?, out),
+            Command::Cleanup(args) => args.run(&open()?, out),
+            Command::ConfigDiff(args) => args.run(&open()?, out),
+            Command::Deploy(args) => args.run(&open()?, out),
             Command::InitFs(args) => args.run(),
-            Command::StaterootInit(args) | Command::OsInit(args) => args.run(&Sysroot::open(path)?, out),
-            Command::Status(args) => args.run(&Sysroot::open(path)?, out),
+            Command::Instutil(args) => args.run(&open()?, out),
+            Command::Kargs(args) => args.run(&open()?, out),
+            Command::Pin(args) => args.run(&open()?, out),
+            Command::Rollback(args) => args.run(&open()?, out),
+            Command::SetDefault(args) => args.run(&open()?, out),
+            Command::StaterootInit(args) | Command::OsInit(args) => args.run(&open()?, out),
+            Command::Status(args) => args.run(&open()?, out),
+            Command::Undeploy(args) => args.run(&open()?, out),
         }
     }
 }
@@ -52,4 +78,29 @@ fn lock(sysroot: &Sysroot) -> Result<Lock> {
     sysroot.lock(|| {
         eprintln!("Waiting for {}/ostree/lock, which another process holds", sysroot.path().display())
     })
+}
+
+/// Says what a new boot menu has changed.
+fn print_switched(done: &Switched, out: &mut Output<'_>) -> Result<()> {
+    for warning in &done.plan.warnings {
+        eprintln!("warning: {warning}");
+    }
+    writeln!(out, "{}", done.summary())?;
+    if let durable::Proof::Unproven(reason) = &done.outcome.proof {
+        eprintln!("note: a boot loader may see the old entries until the next reboot: {reason}");
+    }
+    print_cleaned(&done.cleaned, out)
+}
+
+/// Says what was removed, and what could not be.
+fn print_cleaned(cleaned: &Cleaned, out: &mut Output<'_>) -> Result<()> {
+    for left in &cleaned.left {
+        eprintln!("warning: could not remove {left}");
+    }
+    match &cleaned.pruned {
+        Some(pruned) if pruned.freed > 0 => {
+            Ok(writeln!(out, "Freed objects: {}", size::format(pruned.freed))?)
+        }
+        _ => Ok(()),
+    }
 }

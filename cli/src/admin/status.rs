@@ -26,7 +26,7 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
         let loaded = sysroot.load()?;
-        let status = Status::new(&loaded.deployments, |d| sysroot.version_of(&d.path));
+        let status = Status::new(&loaded, |d| sysroot.version_of(&d.path));
         if self.is_default {
             writeln!(out, "{}", if status.booted_is_default() { "default" } else { "not-default" })?;
         } else if self.json {

@@ -15,13 +15,11 @@ mod plan;
 mod tree;
 
 use anyhow::{Context, Result};
-use bootloader::{Change, Outcome, SwitchPlan};
 use etc_merge::Clash;
 
-use crate::cleanup::Cleaned;
 use crate::deployment::Origin;
-use crate::entries;
 use crate::lock::Lock;
+use crate::menu::{Item, Switched};
 use crate::preflight::Selinux;
 use crate::retention::Retention;
 use crate::sysroot::Sysroot;
@@ -76,29 +74,8 @@ pub struct Deployed {
     pub etc: Option<[usize; 3]>,
     /// Changes for which the new tree has no place.
     pub clashes: Vec<Clash>,
-    /// The switch.
-    pub switch: SwitchPlan,
-    /// What it has come to.
-    pub outcome: Outcome,
-    /// How many more deployments there are.
-    pub count_change: i64,
-    /// What was removed.
-    pub cleaned: Cleaned,
-}
-
-impl Deployed {
-    /// One line about the switch, in the C tools' words.
-    pub fn summary(&self) -> String {
-        let (done, swap) = match self.switch.change {
-            Change::Entries => ("Bootloader updated", "yes"),
-            Change::Bootlinks | Change::Nothing => ("Transaction complete", "no"),
-        };
-        let slot = &self.switch.to;
-        format!(
-            "{done}; bootconfig swap: {swap}; bootversion: boot.{}.{}, deployment count change: {}",
-            slot.boot_version, slot.sub_boot_version, self.count_change
-        )
-    }
+    /// The switch of the boot menu.
+    pub switched: Switched,
 }
 
 impl Sysroot {
@@ -111,18 +88,14 @@ impl Sysroot {
     pub fn deploy(&self, lock: &Lock, options: &DeployOptions) -> Result<Deployed> {
         let loaded = self.load()?;
         let plan = DeployPlan::new(self, &loaded, options)?;
-        let (loader, settings) = self.boot_settings(&loaded)?;
         // Said before anything is written: what the switch would refuse.
         loaded.boot.check()?;
+        let (_, settings) = self.boot_settings(&loaded)?;
         let tree = tree::Tree::create(self, &settings, &plan).context("Deploying tree")?;
-        let entries = entries::compose(self, &loaded, &plan)?;
-        let switch = SwitchPlan::new(&loaded.boot, &entries, loader.as_ref(), &settings)?;
-        let outcome = switch.apply(self.places(), &settings)?;
+        let item = |item: &Option<usize>| item.map_or(Item::New(&plan), Item::old);
+        let items: Vec<Item<'_>> = plan.list.iter().map(item).collect();
+        let switched = self.switch_menu(lock, &loaded, &items, options.prune)?;
         let (etc, clashes) = tree.keep();
-        self.touch()?;
-        let cleaned = self.cleanup_after(lock, &settings, options.prune)?;
-        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        let count_change = count(plan.list.len()) - count(loaded.deployments.len());
-        Ok(Deployed { etc, clashes, switch, outcome, count_change, cleaned })
+        Ok(Deployed { etc, clashes, switched })
     }
 }

@@ -45,7 +45,7 @@ impl<'a> Tree<'a> {
         var::fill_if_empty(stateroot.as_fd(), root.as_fd())?;
         var::mark_outdated(stateroot.as_fd())?;
         backing::create(sysroot, &plan.path)?;
-        tree.write_origin(plan)?;
+        sysroot.write_origin(&plan.path, &plan.origin)?;
         // Last: nothing may be made or removed at the top of an immutable directory.
         set_immutable(root.as_fd(), true)?;
         Ok(tree)
@@ -76,13 +76,6 @@ impl<'a> Tree<'a> {
         self.etc = Some([What::Modified, What::Removed, What::Added].map(|what| changes.count(what)));
         self.clashes = report.clashes;
         Ok(())
-    }
-
-    #[context("Writing the origin")]
-    fn write_origin(&self, plan: &DeployPlan) -> Result<()> {
-        let dir = open_dir(self.sysroot.root(), &format!("ostree/deploy/{}/deploy", plan.path.stateroot))?;
-        let name = format!("{}.origin", plan.path.name());
-        durable::replace(dir.as_fd(), &name, plan.origin.0.to_string().as_bytes(), Mode::from_raw_mode(0o644))
     }
 }
 

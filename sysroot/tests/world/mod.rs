@@ -80,7 +80,7 @@ impl World {
     pub(crate) fn status(&self) -> Status {
         let sysroot = self.sysroot();
         let loaded = sysroot.load().unwrap();
-        Status::new(&loaded.deployments, |d| sysroot.version_of(&d.path))
+        Status::new(&loaded, |d| sysroot.version_of(&d.path))
     }
 
     /// `CHECKSUM.SERIAL` of each deployment in the menu.

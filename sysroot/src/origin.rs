@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Changes of a deployment's origin file, which need no switch.
+
+use anyhow::Result;
+use fn_error_context::context;
+use formats::bootlink::DeploymentPath;
+use rustix::fs::{Mode, OFlags};
+
+use crate::deployment::{Deployment, Origin};
+use crate::lock::Lock;
+use crate::sysroot::Sysroot;
+
+impl Sysroot {
+    /// Pins or unpins a deployment; says whether that changed anything.
+    pub fn pin(&self, lock: &Lock, deployment: &Deployment, on: bool) -> Result<bool> {
+        if deployment.origin.pinned() == on {
+            return Ok(false);
+        }
+        let origin = deployment.origin.clone().with_pin(on);
+        self.set_origin(lock, &deployment.path, &origin).map(|()| true)
+    }
+
+    /// Replaces a deployment's origin.
+    pub fn set_origin(&self, _lock: &Lock, path: &DeploymentPath, origin: &Origin) -> Result<()> {
+        self.write_origin(path, origin)?;
+        self.touch()
+    }
+
+    #[context("Writing the origin of {path}")]
+    pub(crate) fn write_origin(&self, path: &DeploymentPath, origin: &Origin) -> Result<()> {
+        let parent = format!("ostree/deploy/{}/deploy", path.stateroot);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::openat(self.root(), parent, flags, Mode::empty())?;
+        let name = format!("{}.origin", path.name());
+        let mode = Mode::from_raw_mode(0o644);
+        durable::replace(std::os::fd::AsFd::as_fd(&dir), &name, origin.0.to_string().as_bytes(), mode)
+    }
+}
