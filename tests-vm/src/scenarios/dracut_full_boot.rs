@@ -121,3 +121,83 @@ fn check_status(report: &Report, section: &str, deployment: &str) -> Result<()> 
     let found = section.lines.iter().any(|line| line.trim_start().starts_with(&booted));
     check(section.ok() && found, &format!("status names {booted:?} as booted"), section)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "\
+@@ section mounts
+67 70 254:0 / /sysroot ro,relatime shared:5 - ext4 /dev/vda rw
+70 1 254:0 /ostree/deploy/debian/deploy/c.0 / rw,relatime shared:1 - ext4 /dev/vda rw
+71 70 254:0 /boot /boot rw,relatime shared:2 - ext4 /dev/vda rw
+73 70 254:0 /ostree/deploy/debian/deploy/c.0/usr /usr ro,relatime shared:4 - ext4 /dev/vda rw
+75 70 254:0 /ostree/deploy/debian/var /var rw,relatime shared:4 - ext4 /dev/vda rw
+@@ status 0
+@@ section booted
+@@ status 0
+@@ section write usr
+touch: cannot touch '/usr/written': Read-only file system
+@@ status 1
+@@ section write etc
+@@ status 0
+@@ section write var
+@@ status 0
+@@ section write sysroot
+touch: cannot touch '/sysroot/written': Read-only file system
+@@ status 1
+@@ section failed
+@@ status 0
+@@ section running
+running
+@@ status 0
+@@ section remount
+active
+@@ status 0
+@@ section status
+* debian c.0
+    origin refspec: debian/trixie/x86_64
+@@ status 0
+";
+
+    fn verdict(text: &str) -> Result<()> {
+        let report = Report::parse(text);
+        check_mounts(&report, "c.0", true)?;
+        check_writes(&report, true)?;
+        check_units(&report)?;
+        check_status(&report, "status", "c.0")
+    }
+
+    #[test]
+    fn a_good_report_passes_and_each_change_of_it_fails() {
+        verdict(GOOD).unwrap();
+        for (from, to) in [
+            ("deploy/c.0 / ", "deploy/c.1 / "),
+            ("/ /sysroot ro", "/ /sysroot rw"),
+            ("/ /sysroot ro", "/ostree /sysroot ro"),
+            ("/boot /boot", "/boot /other"),
+            ("/usr ro", "/usr rw"),
+            ("debian/var /var", "other/var /var"),
+            ("booted\n@@ status 0", "booted\n@@ status 1"),
+            (
+                "'/usr/written': Read-only file system\n@@ status 1",
+                "'/usr/written': Read-only file system\n@@ status 0",
+            ),
+            ("'/usr/written': Read-only file system", "'/usr/written': No space left on device"),
+            ("write etc\n@@ status 0", "write etc\n@@ status 1"),
+            ("write var\n@@ status 0", "write var\n@@ status 1"),
+            ("write sysroot\n", "write elsewhere\n"),
+            ("section failed\n", "section failed\nostree-remount.service\n"),
+            ("running\n@@", "degraded\n@@"),
+            ("active\n", "inactive\n"),
+            ("* debian", "  debian"),
+            ("debian c.0", "debian c.1"),
+        ] {
+            assert!(GOOD.contains(from), "{from:?}");
+            assert!(verdict(&GOOD.replacen(from, to, 1)).is_err(), "{from:?} → {to:?}");
+        }
+        let writable = Report::parse(GOOD);
+        assert!(check_mounts(&writable, "c.0", false).is_err());
+        assert!(check_writes(&writable, false).is_err());
+    }
+}
