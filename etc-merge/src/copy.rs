@@ -42,7 +42,8 @@ fn copy_as(from: BorrowedFd<'_>, name: &CStr, meta: &Meta, to: BorrowedFd<'_>, n
             rustix::fs::mkdirat(to, new, Mode::RWXU)
                 .with_context(|| format!("Creating directory {new:?}"))?;
             let (source, target) = (open_dir(from, name)?, open_dir(to, new)?);
-            copy_contents(source.as_fd(), target.as_fd()).with_context(|| format!("In {}", name.to_string_lossy()))?;
+            copy_contents(source.as_fd(), target.as_fd())
+                .with_context(|| format!("In {}", name.to_string_lossy()))?;
         }
         FileType::RegularFile => {
             copy_file(from, name, to, new).with_context(|| format!("Copying {name:?}"))?
