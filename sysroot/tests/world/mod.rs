@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A physical root in a temporary directory, and small trees to deploy on it.
 #![allow(clippy::unwrap_used, reason = "a test world says what it expects by unwrapping it")]
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use formats::Checksum;
 use formats::gvariant::{DictBuilder, Value};
@@ -20,14 +22,45 @@ pub(crate) const STATEROOT: &str = "testos";
 
 pub(crate) struct World {
     dir: tempfile::TempDir,
+    disk: Option<Disk>,
+}
+
+/// A file system of its own in an image, mounted at `root` of the world.
+struct Disk(PathBuf);
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        run(Command::new("umount").arg(&self.0));
+    }
+}
+
+fn run(command: &mut Command) {
+    let done = command.output().unwrap();
+    assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
 impl World {
     /// An initialised root with an empty stateroot. Deployments are made immutable, so this takes root.
     pub(crate) fn new() -> Self {
+        Self::initialised(|_| None)
+    }
+
+    /// The same on an ext4 of `mebibytes`.
+    pub(crate) fn on_small_disk(mebibytes: u64) -> Self {
+        Self::initialised(|dir| {
+            let (image, mount) = (dir.join("image"), dir.join("root"));
+            fs::File::create(&image).unwrap().set_len(mebibytes << 20).unwrap();
+            run(Command::new("mkfs.ext4").args(["-q", "-m", "0"]).arg(&image));
+            run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&mount));
+            Some(Disk(mount))
+        })
+    }
+
+    fn initialised(mount: impl FnOnce(&Path) -> Option<Disk>) -> Self {
         assert!(rustix::process::geteuid().is_root(), "these tests set the immutable flag: run them as root");
-        let world = Self { dir: tempfile::tempdir().unwrap() };
+        let mut world = Self { dir: tempfile::tempdir().unwrap(), disk: None };
         fs::create_dir(world.root()).unwrap();
+        world.disk = mount(world.dir.path());
         init_fs(&world.root(), Epoch::Modern).unwrap();
         world.sysroot().init_stateroot(STATEROOT).unwrap();
         world
@@ -105,6 +138,9 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        if self.disk.take().is_some() {
+            return;
+        }
         // Immutable deployments would survive the temporary directory.
         durable::remove_tree(fs::File::open(self.dir.path()).unwrap().as_fd(), "root").unwrap();
     }
@@ -115,7 +151,8 @@ fn walk(root: &Path, at: &Path, out: &mut Vec<String>) {
         let path = entry.unwrap().path();
         let name = path.strip_prefix(root).unwrap().display().to_string();
         let meta = path.symlink_metadata().unwrap();
-        if name.starts_with("ostree/repo/tmp") || name == "ostree/repo/.lock" {
+        if name.starts_with("ostree/repo/tmp") || ["ostree/repo/.lock", "lost+found"].contains(&name.as_str())
+        {
             continue;
         } else if meta.is_dir() {
             out.push(format!("{name}/"));

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A disk that runs full at every point of a deployment.
+#![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
+
+mod world;
+
+use std::fs;
+use std::path::Path;
+
+use rustix::fs::FallocateFlags;
+
+use world::World;
+
+/// Takes all blocks but `free` bytes of them.
+fn fill(path: &Path, free: u64) {
+    let file = fs::File::create(path).unwrap();
+    let mut length = 0;
+    for chunk in [1 << 20, 4 << 10] {
+        while rustix::fs::fallocate(&file, FallocateFlags::empty(), length, chunk).is_ok() {
+            length += chunk;
+        }
+    }
+    file.set_len(length.saturating_sub(free)).unwrap();
+}
+
+#[test]
+fn a_full_disk_leaves_everything_as_it_was() {
+    let world = World::on_small_disk(24);
+    world.commit("main", "1", |_| ());
+    world.deploy("main");
+    world.commit("main", "2", |tree| {
+        fs::write(tree.join("usr/etc/large"), vec![7; 300_000]).unwrap();
+        fs::write(tree.join("usr/lib/modules/6.1.0/vmlinuz"), vec![8; 300_000]).unwrap();
+    });
+    let filler = world.root().join("filler");
+    let mut refused = 0;
+    // From no free block in steps of four (of 4 KiB) to more than enough.
+    for free_kib in (0..2048).step_by(16) {
+        let before = world.snapshot();
+        fill(&filler, free_kib << 10);
+        let deployed = world.try_deploy(&world.options("main"));
+        fs::remove_file(&filler).unwrap();
+        match deployed {
+            Ok(_) => break,
+            Err(error) => {
+                let error = format!("{error:#}");
+                assert!(error.contains("No space left on device") && !error.contains('\n'), "{error}");
+                assert_eq!(world.snapshot(), before, "with {free_kib} KiB free");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 3, "the disk was never full");
+    assert_eq!(world.menu().len(), 2);
+}
