@@ -54,10 +54,12 @@ impl Sysroot {
     pub fn open(path: &Path) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let open = |at: BorrowedFd<'_>, name: &Path| rustix::fs::openat(at, name, flags, Mode::empty());
-        let root =
+        let top =
             open(CWD, path).with_context(|| format!("Initializing sysroot: opendir({})", path.display()))?;
-        let repo = Repo::open_at(&root, "ostree/repo").context("loading sysroot: Opening sysroot repo")?;
-        let boot = open(root.as_fd(), Path::new("boot")).with_context(|| {
+        let repo = Repo::open_at(&top, "ostree/repo").context("loading sysroot: Opening sysroot repo")?;
+        // `/ostree` of a running system is a link into the physical root: what it leads to has that as its parent.
+        let root = open(top.as_fd(), Path::new("ostree/..")).context("Opening the physical root")?;
+        let boot = open(top.as_fd(), Path::new("boot")).with_context(|| {
             format!(
                 "Opening {}/boot: make the directory, or mount the boot file system there",
                 path.display()

@@ -176,3 +176,22 @@ fn foreign_entries_come_along() {
     assert_eq!(after, memtest);
     assert_eq!(world.menu().len(), 2);
 }
+
+#[test]
+fn a_running_system_has_a_link_to_the_physical_root() {
+    let world = World::new();
+    let commit = world.commit("main", "1", |_| ());
+    world.deploy("main");
+    // As the initramfs leaves it: the deployment is `/`, the physical root is at `/sysroot`, `/boot` is mounted.
+    let top = tempfile::tempdir().unwrap();
+    for (target, name) in
+        [(world.root(), "sysroot"), ("sysroot/ostree".into(), "ostree"), (world.root().join("boot"), "boot")]
+    {
+        std::os::unix::fs::symlink(target, top.path().join(name)).unwrap();
+    }
+    let running = sysroot::Sysroot::open(top.path()).unwrap();
+    assert_eq!(running.load().unwrap().deployments[0].path.checksum, commit);
+    let lock = running.lock(|| ()).unwrap();
+    running.deploy(&lock, &world.options("main")).unwrap();
+    assert_eq!(world.menu(), [format!("{commit}.1"), format!("{commit}.0")]);
+}
