@@ -14,6 +14,8 @@ mod config;
 mod date;
 mod describe;
 mod diff;
+#[cfg(feature = "documents")]
+pub mod documents;
 mod external;
 mod failure;
 mod fsck;
