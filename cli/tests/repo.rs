@@ -146,7 +146,7 @@ fn bad_words_are_told_in_one_line() {
 /// Runs `damage` on the first object of that kind and expects `words` to fail with its name.
 fn damaged(mode: &str, suffix: &str, words: &str, damage: impl Fn(&std::path::Path)) {
     let world = World::with_commit(mode);
-    let object = world.objects(suffix).into_iter().max_by_key(|path| path.metadata().unwrap().len()).unwrap();
+    let object = world.objects(suffix).into_iter().max_by_key(|path| path.symlink_metadata().unwrap().len()).unwrap();
     damage(&object);
     let before = world.snapshot("repo/refs");
     let error = world.fails(words);

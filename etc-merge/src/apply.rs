@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Carrying changes into the `/etc` of a new deployment.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -71,29 +71,26 @@ impl Merge<'_> {
             Err(Errno::NOENT) => return Ok(()),
             other => other?,
         };
-        match (meta.kind(), kind_of(target.as_fd(), &name)?) {
-            (FileType::Directory, Some(FileType::Directory)) => {
-                meta.write(target.as_fd(), &name)?;
-                return if what == What::Added { self.add_each(&source, &name, path) } else { Ok(()) };
-            }
+        let there = kind_of(target.as_fd(), &name)?;
+        match (meta.kind(), there) {
+            (FileType::Directory, Some(FileType::Directory)) => {}
             (_, Some(FileType::Directory)) if !is_empty(target.as_fd(), &name)? => {
                 return self.clash(path, DIRECTORY_NOW);
             }
-            _ => remove(target.as_fd(), &name)?,
+            // What is in an added directory is listed, and so comes by itself.
+            (FileType::Directory, _) if what == What::Added => {
+                remove(target.as_fd(), &name)?;
+                rustix::fs::mkdirat(&target, &name, Mode::RWXU)?;
+            }
+            _ => {
+                remove(target.as_fd(), &name)?;
+                if !copy_entry(source.as_fd(), &name, target.as_fd())? {
+                    self.report.skipped.push(path.to_owned());
+                }
+                return Ok(());
+            }
         }
-        if !copy_entry(source.as_fd(), &name, target.as_fd())? {
-            self.report.skipped.push(path.to_owned());
-        }
-        Ok(())
-    }
-
-    /// A directory that was added locally and that the new tree has too: each of its entries is an addition.
-    fn add_each(&mut self, source: &OwnedFd, name: &CStr, path: &Path) -> Result<()> {
-        let inside = open_dir_raw(source.as_fd(), name)?;
-        for child in names(inside.as_fd())? {
-            self.apply(&path.join(OsStr::from_bytes(child.to_bytes())), What::Added)?;
-        }
-        Ok(())
+        Ok(meta.write(target.as_fd(), &name)?)
     }
 
     fn clash(&mut self, path: &Path, why: &'static str) -> Result<()> {

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
 
-use crate::copy::{names, open_dir};
+use crate::copy::{names, open_dir, open_dir_raw};
 use crate::meta::Meta;
 
 /// All changes, in the order in which they must be applied: a directory before what is in it.
@@ -34,7 +35,7 @@ pub struct Change {
 /// What was done to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// It is not among the defaults; a directory stands for all that is in it.
+    /// It is not among the defaults; what is in a directory is listed as well.
     Added,
     /// Content, kind, owner, mode or attributes differ.
     Modified,
@@ -83,9 +84,26 @@ fn compare(
             (false, true) => Some(What::Added),
             _ => compare_entry(defaults, current, name, &path, list)?.then_some(What::Modified),
         };
+        if what == Some(What::Added) {
+            add_inside(current, name, &path, list)?;
+        }
         if let Some(what) = what {
             list.push(Change { path, what });
         }
+    }
+    Ok(())
+}
+
+/// Lists what is in an added entry, if it is a directory.
+fn add_inside(parent: BorrowedFd<'_>, name: &CStr, path: &Path, list: &mut Vec<Change>) -> Result<()> {
+    let dir = match open_dir_raw(parent, name) {
+        Err(Errno::NOTDIR | Errno::LOOP | Errno::NOENT) => return Ok(()),
+        other => other.with_context(|| format!("Opening /etc/{}", path.display()))?,
+    };
+    for child in names(dir.as_fd())? {
+        let path = path.join(OsStr::from_bytes(child.to_bytes()));
+        add_inside(dir.as_fd(), &child, &path, list)?;
+        list.push(Change { path, what: What::Added });
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A directory of its own with a repository and a tree, and a program that is run there.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -8,24 +10,24 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// Where a test runs.
-pub struct World {
+pub(crate) struct World {
     dir: TempDir,
     program: PathBuf,
 }
 
 impl World {
     /// An empty directory, and our `ostree`.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self::of(Path::new(env!("CARGO_BIN_EXE_ostree")))
     }
 
     /// An empty directory, and a program that takes the same arguments.
-    pub fn of(program: &Path) -> Self {
+    pub(crate) fn of(program: &Path) -> Self {
         Self { dir: tempfile::tempdir().unwrap(), program: program.to_owned() }
     }
 
     /// A repository `repo` of that mode, and `tree`, not committed.
-    pub fn with_repo(mode: &str) -> Self {
+    pub(crate) fn with_repo(mode: &str) -> Self {
         let world = Self::empty();
         world.ok(&format!("--repo=repo init --mode={mode}"));
         world.make_tree();
@@ -33,14 +35,14 @@ impl World {
     }
 
     /// A repository of that mode whose ref `main` is `tree`.
-    pub fn with_commit(mode: &str) -> Self {
+    pub(crate) fn with_commit(mode: &str) -> Self {
         let world = Self::with_repo(mode);
         world.ok("--repo=repo commit --branch=main tree");
         world
     }
 
     /// A tree with what trees have: links, empty and executable files, odd names, directories.
-    pub fn make_tree(&self) {
+    pub(crate) fn make_tree(&self) {
         for dir in ["tree/usr/bin", "tree/usr/share/empty", "tree/etc"] {
             std::fs::create_dir_all(self.path(dir)).unwrap();
         }
@@ -56,34 +58,34 @@ impl World {
             std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
         }
         // Above the bound of what is read whole.
-        let large: Vec<u8> = (0..3_000_000_u32).map(|n| (n * n >> 7) as u8).collect();
+        let large: Vec<u8> = (0..3_000_000_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
         std::fs::write(self.path("tree/usr/large"), large).unwrap();
         symlink("usr/bin", self.path("tree/bin")).unwrap();
         symlink("../../missing", self.path("tree/etc/dangling")).unwrap();
     }
 
     /// A path in this world.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Writes a file.
-    pub fn write(&self, name: &str, content: &str) {
+    pub(crate) fn write(&self, name: &str, content: &str) {
         std::fs::write(self.path(name), content).unwrap();
     }
 
     /// Reads a file.
-    pub fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
     /// Runs the program with words that are separated by blanks.
-    pub fn run(&self, words: &str) -> Output {
+    pub(crate) fn run(&self, words: &str) -> Output {
         self.run_as(&self.program, words)
     }
 
     /// Runs another program in this world.
-    pub fn run_as(&self, program: &Path, words: &str) -> Output {
+    pub(crate) fn run_as(&self, program: &Path, words: &str) -> Output {
         Command::new(program)
             .args(words.split(' '))
             .current_dir(self.dir.path())
@@ -95,12 +97,12 @@ impl World {
     }
 
     /// What the program prints when it succeeds, which it must.
-    pub fn ok(&self, words: &str) -> String {
+    pub(crate) fn ok(&self, words: &str) -> String {
         self.ok_as(&self.program, words)
     }
 
     /// What another program prints when it succeeds, which it must.
-    pub fn ok_as(&self, program: &Path, words: &str) -> String {
+    pub(crate) fn ok_as(&self, program: &Path, words: &str) -> String {
         let output = self.run_as(program, words);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{} {words}: {errors}", program.display());
@@ -108,7 +110,7 @@ impl World {
     }
 
     /// The one line that the program prints when it fails, which it must, with exit status 1.
-    pub fn fails(&self, words: &str) -> String {
+    pub(crate) fn fails(&self, words: &str) -> String {
         let output = self.run(words);
         let text = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{words}: {text}");
@@ -118,7 +120,7 @@ impl World {
     }
 
     /// The objects of `repo` whose names end so, sorted.
-    pub fn objects(&self, suffix: &str) -> Vec<PathBuf> {
+    pub(crate) fn objects(&self, suffix: &str) -> Vec<PathBuf> {
         let mut out = Vec::new();
         for fanout in std::fs::read_dir(self.path("repo/objects")).unwrap() {
             for object in std::fs::read_dir(fanout.unwrap().path()).unwrap() {
@@ -133,7 +135,7 @@ impl World {
     }
 
     /// Every path below `name` with kind, mode and content, for comparing before and after.
-    pub fn snapshot(&self, name: &str) -> Vec<(PathBuf, u32, Vec<u8>)> {
+    pub(crate) fn snapshot(&self, name: &str) -> Vec<(PathBuf, u32, Vec<u8>)> {
         let mut out = Vec::new();
         let mut todo = vec![self.path(name)];
         while let Some(path) = todo.pop() {

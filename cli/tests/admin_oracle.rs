@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `ostree admin` of ours beside another one, which `OSTREE_PEER` names: the same output and the same files on the
+//! disk, and each goes on where the other stopped. Without that variable every test is reported as ignored.
+//!
+//! Deployments are made immutable, so these tests run as root.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by unwrapping it")]
+
+mod world;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use world::World;
+
+/// What one step of a story does.
+enum Step {
+    /// An `ostree` command that must succeed.
+    Run(&'static str),
+    /// One that must fail, with status 1 and a line on stderr.
+    Refused(&'static str),
+    /// What an administrator does without `ostree`.
+    Edit(fn(&World)),
+}
+use Step::{Edit, Refused, Run};
+
+/// From an empty root over upgrades, local changes and another kernel to cleaning up.
+const STORY: &[Step] = &[
+    Run("admin init-fs --modern root"),
+    Run("admin --sysroot=root status"),
+    Run("admin --sysroot=root stateroot-init testos"),
+    Refused("admin --sysroot=root stateroot-init testos"),
+    Run("--repo=root/ostree/repo commit --branch=t/x --add-metadata-string=version=1.0 tree"),
+    Refused("admin --sysroot=root deploy t/x"),
+    Refused("admin --sysroot=root deploy --os=absent t/x"),
+    Refused("admin --sysroot=root deploy --os=testos t/absent"),
+    Run("admin --sysroot=root deploy --os=testos --karg=root=LABEL=r --karg=rw t/x"),
+    Run("admin --sysroot=root deploy --os=testos --karg-append=a=b t/x"),
+    Edit(change_etc),
+    Run("admin --sysroot=root config-diff --os=testos"),
+    Edit(new_kernel),
+    Run("--repo=root/ostree/repo commit --branch=t/x --add-metadata-string=version=2.0 tree"),
+    Run("admin --sysroot=root deploy --os=testos --retain t/x"),
+    Run("admin --sysroot=root status"),
+    Run("admin --sysroot=root pin 2"),
+    Run("admin --sysroot=root pin 2"),
+    Run("admin --sysroot=root deploy --os=testos --not-as-default --karg-delete=a=b t/x"),
+    Run("admin --sysroot=root stateroot-init other"),
+    Run("admin --sysroot=root deploy --os=other --karg-none t/x"),
+    Run("admin --sysroot=root set-default 1"),
+    Refused("admin --sysroot=root set-default 9"),
+    Run("admin --sysroot=root instutil set-kargs --merge --append=last"),
+    Run("admin --sysroot=root pin --unpin 3"),
+    Run("admin --sysroot=root undeploy 2"),
+    Refused("admin --sysroot=root undeploy 9"),
+    Run("admin --sysroot=root cleanup"),
+    Run("admin --sysroot=root status"),
+    Run("admin --sysroot=root status --is-default"),
+    Run("--repo=root/ostree/repo fsck --quiet"),
+    Run("--repo=root/ostree/repo refs"),
+];
+
+fn main() -> ExitCode {
+    let peer = std::env::var_os("OSTREE_PEER").map(PathBuf::from);
+    let trial = |name: &str, test: fn(&Path)| {
+        let (peer, ignored) = (peer.clone(), peer.is_none());
+        let run = move || match &peer {
+            Some(peer) => {
+                test(peer);
+                Ok(())
+            }
+            None => Err(Failed::from("OSTREE_PEER is not set")),
+        };
+        Trial::test(name, run).with_ignored_flag(ignored)
+    };
+    let trials = vec![
+        trial("same_output_and_same_disk", same_output_and_same_disk),
+        trial("each_goes_on_where_the_other_stopped", each_goes_on_where_the_other_stopped),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn ours() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_ostree"))
+}
+
+fn same_output_and_same_disk(peer: &Path) {
+    let (ours, theirs) = (tell(|_| ours()), tell(|_| peer.to_owned()));
+    for ((step, our), their) in STORY.iter().zip(&ours.said).zip(&theirs.said) {
+        if let Run(words) = step {
+            assert_eq!(our, their, "{words}");
+        }
+    }
+    assert_eq!(ours.disk, theirs.disk);
+}
+
+fn each_goes_on_where_the_other_stopped(peer: &Path) {
+    let pure = tell(|_| ours());
+    for first in [0, 1] {
+        let mixed = tell(|index| if index % 2 == first { ours() } else { peer.to_owned() });
+        assert_eq!(mixed.disk, pure.disk, "{} first", if first == 0 { "ours" } else { "theirs" });
+    }
+}
+
+/// How a story ended.
+struct Told {
+    /// What each step printed.
+    said: Vec<String>,
+    /// Every path with its kind and content.
+    disk: Vec<String>,
+}
+
+/// Tells the story with the program that `who` names for each step.
+fn tell(who: impl Fn(usize) -> PathBuf) -> Told {
+    let world = World::empty();
+    fs::create_dir(world.path("root")).unwrap();
+    bootable_tree(&world);
+    let mut said = Vec::new();
+    for (index, step) in STORY.iter().enumerate() {
+        said.push(match step {
+            Run(words) => told(&world.ok_as(&who(index), words)),
+            Refused(words) => {
+                let output = world.run_as(&who(index), words);
+                let text = String::from_utf8(output.stderr).unwrap();
+                assert_eq!(output.status.code(), Some(1), "{words}: {text}");
+                assert!(
+                    text.trim_end().rsplit('\n').next().unwrap().starts_with("error: "),
+                    "{words}: {text}"
+                );
+                String::new()
+            }
+            Edit(edit) => {
+                edit(&world);
+                String::new()
+            }
+        });
+    }
+    let disk = disk(&world);
+    clear_immutable(&world);
+    Told { said, disk }
+}
+
+/// Without what only one of the two does: labelling, and telling what was freed.
+fn told(text: &str) -> String {
+    let ours = |line: &&str| !line.starts_with("Relabeling /var") && !line.starts_with("Freed objects:");
+    text.lines().filter(ours).map(|line| format!("{line}\n")).collect()
+}
+
+fn disk(world: &World) -> Vec<String> {
+    let root = world.path("root");
+    let mut lines = Vec::new();
+    for (path, mode, content) in world.snapshot("root") {
+        let name = path.strip_prefix(&root).unwrap().display().to_string();
+        let temporary = name.starts_with("ostree/repo/tmp") || name == "ostree/repo/.lock";
+        if temporary || name.ends_with(".ostree-selabeled") || name.contains("/objects/") {
+            continue;
+        }
+        lines.push(format!("{name} {mode:o} {:?}", String::from_utf8_lossy(&content)));
+    }
+    lines
+}
+
+fn bootable_tree(world: &World) {
+    for dir in [
+        "usr/bin",
+        "usr/etc/d",
+        "usr/lib/modules/6.1.0",
+        "var/lib/x",
+        "boot",
+        "run",
+        "proc",
+        "sys",
+        "dev",
+        "sysroot",
+    ] {
+        fs::create_dir_all(world.path("tree").join(dir)).unwrap();
+    }
+    for (path, text) in [
+        ("tree/usr/lib/modules/6.1.0/vmlinuz", "kernel"),
+        ("tree/usr/lib/modules/6.1.0/initramfs.img", "initramfs"),
+        ("tree/usr/lib/os-release", "ID=testos\nPRETTY_NAME=\"Test OS\"\n"),
+        ("tree/usr/etc/conf", "default\n"),
+        ("tree/usr/etc/d/more", "default\n"),
+        ("tree/usr/etc/gone", "default\n"),
+        ("tree/usr/bin/tool", "#!/bin/sh\n"),
+    ] {
+        world.write(path, text);
+    }
+    symlink("sysroot/ostree", world.path("tree/ostree")).unwrap();
+    symlink("conf", world.path("tree/usr/etc/link")).unwrap();
+}
+
+/// Changes the `/etc` of the default deployment: one with an older and one with a newer default, and more.
+fn change_etc(world: &World) {
+    let dir = world.path("root/ostree/deploy/testos/deploy");
+    let newest = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let newest =
+        newest.filter(|path| path.extension().is_some_and(|serial| serial == "1")).collect::<Vec<_>>();
+    let etc = newest[0].join("etc");
+    fs::write(etc.join("conf"), "local\n").unwrap();
+    fs::remove_file(etc.join("gone")).unwrap();
+    fs::create_dir(etc.join("mine")).unwrap();
+    fs::write(etc.join("mine/file"), "local\n").unwrap();
+}
+
+fn new_kernel(world: &World) {
+    world.write("tree/usr/lib/modules/6.1.0/vmlinuz", "another kernel");
+    world.write("tree/usr/etc/conf", "default 2\n");
+    world.write("tree/usr/etc/d/more", "default 2\n");
+}
+
+/// Lets the temporary directory be removed.
+fn clear_immutable(world: &World) {
+    let done = Command::new("chattr").args(["-R", "-f", "-i"]).arg(world.path("root")).status();
+    assert!(done.is_ok(), "chattr is needed to remove what was deployed");
+}
