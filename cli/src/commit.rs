@@ -148,7 +148,7 @@ impl Args {
         if let Some(detached) = self.detached()? {
             transaction.set_detached_metadata(checksum, detached);
         }
-        if let Some(branch) = branch.filter(|_| !self.orphan) {
+        if let Some(branch) = branch {
             transaction.set_ref(branch, checksum);
         }
         let stats = transaction.commit()?;

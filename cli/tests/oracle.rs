@@ -4,7 +4,6 @@
 //!
 //! Trees get owners and xattrs, so these tests run as root.
 
-#[expect(dead_code, reason = "each test file uses its own part of the world")]
 mod world;
 
 use std::path::{Path, PathBuf};

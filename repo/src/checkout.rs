@@ -4,10 +4,12 @@
 //! Where the repository's file is what the checkout wants, it becomes a hard link: one system call a file, and
 //! no object is even looked at. Everything else is copied.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::rc::Rc;
 
 use anyhow::{Context as _, Result, bail};
 use formats::Checksum;
@@ -92,6 +94,7 @@ impl Repo {
                     Mode::Archive => false,
                 },
             xattrs: xattr::Reader::new(),
+            metas: HashMap::new(),
             path: String::new(),
         };
         match entry {
@@ -124,20 +127,32 @@ struct Checkout<'a> {
     /// Whether regular files may be hard links of objects.
     link: bool,
     xattrs: xattr::Reader,
+    /// Metadata of directories: a tree has few kinds.
+    metas: HashMap<Checksum, Rc<DirMeta>>,
     /// Path below the destination, kept only for skip lists.
     path: String,
 }
 
 impl Checkout<'_> {
+    fn dirmeta(&mut self, checksum: &Checksum) -> Result<Rc<DirMeta>> {
+        if let Some(known) = self.metas.get(checksum) {
+            return Ok(Rc::clone(known));
+        }
+        let loaded = Rc::new(self.repo.load_dirmeta(checksum)?);
+        self.metas.insert(*checksum, Rc::clone(&loaded));
+        Ok(loaded)
+    }
+
     fn directory(&mut self, at: BorrowedFd<'_>, name: &str, tree: &Checksum, meta: &Checksum) -> Result<()> {
-        let meta = self.repo.load_dirmeta(meta)?;
+        let meta = self.dirmeta(meta)?;
         let data = self.repo.load_dirtree(tree)?;
         let tree = self.repo.parse_dirtree(tree, &data)?;
         // Nobody but us enters before owner and mode are right.
         let existed = match mkdirat(at, name, Permissions::from_raw_mode(0o700)) {
             Ok(()) => false,
             Err(Errno::EXIST) if self.options.overwrite != OverwriteMode::None => true,
-            Err(error) => return Err(error).context("mkdirat"),
+            Err(Errno::EXIST) => bail!("mkdirat({name}): File exists; choose another destination, or --union"),
+            Err(error) => return Err(error).with_context(|| format!("mkdirat({name})")),
         };
         let nofollow = if self.path.is_empty() { OFlags::empty() } else { OFlags::NOFOLLOW };
         let dir = openat(at, name, crate::open::DIR_FLAGS | nofollow, Permissions::empty())

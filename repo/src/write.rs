@@ -158,6 +158,10 @@ impl Transaction<'_> {
 
     fn create(&mut self, path: &str) -> Result<File> {
         self.staging.prepare(path)?;
+        self.create_at(path)
+    }
+
+    fn create_at(&self, path: &str) -> Result<File> {
         // Nobody else may see a file that will be setuid or secret before its mode is set.
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = openat(self.staging.dir(), path, flags, Permissions::from_raw_mode(0o600));
@@ -307,8 +311,9 @@ impl Transaction<'_> {
     ) -> Result<Checksum> {
         self.stats.content_total += 1;
         self.allowance.take(size).context("Writing content object")?;
-        let temporary = format!("00/{}", bytes::unique_name("large-", 0));
-        let mut file = self.create(&temporary)?;
+        // Outside of the directories that are moved to the objects.
+        let temporary = bytes::unique_name("large-", 0);
+        let mut file = self.create_at(&temporary)?;
         let cleanup =
             |transaction: &Self| unlinkat(transaction.staging.dir(), temporary.as_str(), AtFlags::empty());
         let copied = if self.repo.mode().is_archive() {

@@ -46,14 +46,29 @@ impl Variant<'_> {
         match self.type_string().as_bytes().first() {
             Some(b'b') => put(format_args!("{}", self.as_bool()?)),
             Some(b'y') => put(format_args!("{}0x{:02x}", hint("byte "), self.as_u8()?)),
-            Some(b'n') => put(format_args!("{}{}", hint("int16 "), swapped(self.as_i16()?, i16::swap_bytes, swap))),
-            Some(b'q') => put(format_args!("{}{}", hint("uint16 "), swapped(self.as_u16()?, u16::swap_bytes, swap))),
+            Some(b'n') => {
+                put(format_args!("{}{}", hint("int16 "), swapped(self.as_i16()?, i16::swap_bytes, swap)))
+            }
+            Some(b'q') => {
+                put(format_args!("{}{}", hint("uint16 "), swapped(self.as_u16()?, u16::swap_bytes, swap)))
+            }
             Some(b'i') => put(format_args!("{}", swapped(self.as_i32()?, i32::swap_bytes, swap))),
-            Some(b'h') => put(format_args!("{}{}", hint("handle "), swapped(self.as_handle()?, i32::swap_bytes, swap))),
-            Some(b'u') => put(format_args!("{}{}", hint("uint32 "), swapped(self.as_u32()?, u32::swap_bytes, swap))),
-            Some(b'x') => put(format_args!("{}{}", hint("int64 "), swapped(self.as_i64()?, i64::swap_bytes, swap))),
-            Some(b't') => put(format_args!("{}{}", hint("uint64 "), swapped(self.as_u64()?, u64::swap_bytes, swap))),
-            Some(b'd') => put(format_args!("{}", double(swapped(self.as_f64()?, |d| f64::from_bits(d.to_bits().swap_bytes()), swap)))),
+            Some(b'h') => {
+                put(format_args!("{}{}", hint("handle "), swapped(self.as_handle()?, i32::swap_bytes, swap)))
+            }
+            Some(b'u') => {
+                put(format_args!("{}{}", hint("uint32 "), swapped(self.as_u32()?, u32::swap_bytes, swap)))
+            }
+            Some(b'x') => {
+                put(format_args!("{}{}", hint("int64 "), swapped(self.as_i64()?, i64::swap_bytes, swap)))
+            }
+            Some(b't') => {
+                put(format_args!("{}{}", hint("uint64 "), swapped(self.as_u64()?, u64::swap_bytes, swap)))
+            }
+            Some(b'd') => put(format_args!(
+                "{}",
+                double(swapped(self.as_f64()?, |d| f64::from_bits(d.to_bits().swap_bytes()), swap))
+            )),
             Some(b's') => put(format_args!("{}", quoted(self.as_str()?))),
             Some(b'o') => put(format_args!("{}'{}'", hint("objectpath "), self.as_str()?)),
             Some(b'g') => put(format_args!("{}'{}'", hint("signature "), self.as_str()?)),
