@@ -12,6 +12,7 @@ pub mod keyfile;
 pub mod object;
 pub mod os_release;
 pub mod run_state;
+pub mod staged;
 pub mod version;
 
 pub use checksum::{Checksum, Hasher};

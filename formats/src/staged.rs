@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `/run/ostree/staged-deployment`: a deployment that is made, and takes its place in the boot menu when the system
+//! is shut down.
+//!
+//! One GVariant of type `a{sv}`:
+//!
+//! ```text
+//! target             a{sv}   name: CHECKSUM.SERIAL, osname: the stateroot, bootcsum: the boot checksum
+//! locked             b       it shall stay as it is at shutdown
+//! merge-deployment   a{sv}   as target; whose /etc changes and kernel arguments it takes over
+//! kargs              as      its kernel arguments, where they are not those of the merge deployment
+//! overlay-initrds    as      checksums of more initrds, in /run/ostree/staged-initrds
+//! bootconfig-extra   a{ss}   keys of other tools for its boot entry
+//! ```
+//!
+//! It is written in this order, as the C tools do, and keys of newer programs are kept behind it.
+
+use crate::Checksum;
+use crate::bootlink::{DeploymentPath, is_stateroot};
+use crate::gvariant::{self, DictBuilder, Value, Variant};
+
+/// A staged deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staged {
+    /// The deployment.
+    pub target: Place,
+    /// Whether it stays staged at shutdown. There is a file beside the record that says the same.
+    pub locked: bool,
+    /// Whose `/etc` changes and kernel arguments it takes over.
+    pub merge: Option<Place>,
+    /// Its kernel arguments, one a word; else those of the merge deployment.
+    pub kernel_args: Option<Vec<String>>,
+    /// More initrds for its boot entry.
+    pub overlay_initrds: Vec<Checksum>,
+    /// Keys of other tools for its boot entry, in place of those of the merge deployment.
+    pub extra: Vec<(String, String)>,
+    /// Keys that are not known here.
+    pub others: DictBuilder,
+}
+
+/// A deployment and its boot files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Where it is.
+    pub path: DeploymentPath,
+    /// Over kernel, initramfs and device trees.
+    pub boot_checksum: Checksum,
+}
+
+/// Why a record cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StagedError {
+    /// No `a{sv}`, or a value of another type.
+    #[error(transparent)]
+    Value(#[from] gvariant::Error),
+    /// A key that must be there is not.
+    #[error("the staged deployment's record has no {0:?}")]
+    Missing(&'static str),
+    /// A text that is no name of a deployment, no stateroot or no checksum.
+    #[error("the staged deployment's record says {key:?} is {value:?}")]
+    Malformed {
+        /// The key.
+        key: &'static str,
+        /// What it says.
+        value: String,
+    },
+}
+
+const TARGET: &str = "target";
+const LOCKED: &str = "locked";
+const MERGE: &str = "merge-deployment";
+const KERNEL_ARGS: &str = "kargs";
+const OVERLAY_INITRDS: &str = "overlay-initrds";
+const EXTRA: &str = "bootconfig-extra";
+const NAME: &str = "name";
+const STATEROOT: &str = "osname";
+const BOOT_CHECKSUM: &str = "bootcsum";
+
+impl Staged {
+    /// A deployment that takes over nothing.
+    pub fn new(target: Place) -> Self {
+        Self {
+            target,
+            locked: false,
+            merge: None,
+            kernel_args: None,
+            overlay_initrds: Vec::new(),
+            extra: Vec::new(),
+            others: DictBuilder::new(),
+        }
+    }
+
+    /// Reads the content of the file.
+    pub fn parse(bytes: &[u8]) -> Result<Self, StagedError> {
+        let mut others = DictBuilder::from_variant(Variant::new("a{sv}", bytes)?)?;
+        let mut take = |key: &str| {
+            let value = others.get(key).cloned();
+            others.remove(key);
+            value
+        };
+        let target = take(TARGET).ok_or(StagedError::Missing(TARGET))?;
+        let mut staged = Self::new(Place::parse(&target)?);
+        if let Some(locked) = take(LOCKED) {
+            staged.locked = locked.view()?.as_bool()?;
+        }
+        staged.merge = take(MERGE).as_ref().map(Place::parse).transpose()?;
+        if let Some(args) = take(KERNEL_ARGS) {
+            staged.kernel_args = Some(args.view()?.as_strings()?.into_iter().map(str::to_owned).collect());
+        }
+        if let Some(initrds) = take(OVERLAY_INITRDS) {
+            for text in initrds.view()?.as_strings()? {
+                let checksum = text.parse().map_err(|_| malformed(OVERLAY_INITRDS, text))?;
+                staged.overlay_initrds.push(checksum);
+            }
+        }
+        if let Some(extra) = take(EXTRA) {
+            for pair in extra.view()?.iter()? {
+                let pair = pair?;
+                let text = |index| pair.child(index)?.as_str().map(str::to_owned);
+                staged.extra.push((text(0)?, text(1)?));
+            }
+        }
+        staged.others = others;
+        Ok(staged)
+    }
+
+    /// The content of the file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut dict = DictBuilder::new();
+        dict.insert(TARGET, self.target.to_value());
+        if self.locked {
+            dict.insert(LOCKED, true);
+        }
+        if let Some(merge) = &self.merge {
+            dict.insert(MERGE, merge.to_value());
+        }
+        if let Some(args) = &self.kernel_args {
+            dict.insert(KERNEL_ARGS, Value::strings(args));
+        }
+        if !self.overlay_initrds.is_empty() {
+            dict.insert(
+                OVERLAY_INITRDS,
+                Value::strings(self.overlay_initrds.iter().map(Checksum::to_string)),
+            );
+        }
+        if let Some(extra) = self.extra_value() {
+            dict.insert(EXTRA, extra);
+        }
+        for (key, value) in self.others.iter() {
+            dict.insert(key, value.clone());
+        }
+        dict.build().into_data()
+    }
+
+    fn extra_value(&self) -> Option<Value> {
+        let pair = |(key, value): &(String, String)| {
+            Value::dict_entry(&Value::string(key), &Value::string(value)).ok()
+        };
+        let pairs: Vec<Value> = self.extra.iter().filter_map(pair).collect();
+        if pairs.is_empty() { None } else { Value::array("{ss}", &pairs).ok() }
+    }
+}
+
+impl Place {
+    fn parse(value: &Value) -> Result<Self, StagedError> {
+        let dict = value.view()?;
+        let text = |key: &'static str| {
+            let value = dict.lookup(key)?.ok_or(StagedError::Missing(key))?;
+            Ok::<_, StagedError>(value.as_str()?)
+        };
+        let (stateroot, name, boot_checksum) = (text(STATEROOT)?, text(NAME)?, text(BOOT_CHECKSUM)?);
+        if !is_stateroot(stateroot) {
+            return Err(malformed(STATEROOT, stateroot));
+        }
+        Ok(Self {
+            path: DeploymentPath::from_name(stateroot, name).ok_or_else(|| malformed(NAME, name))?,
+            boot_checksum: boot_checksum.parse().map_err(|_| malformed(BOOT_CHECKSUM, boot_checksum))?,
+        })
+    }
+
+    fn to_value(&self) -> Value {
+        let mut dict = DictBuilder::new();
+        dict.insert(NAME, Value::string(&self.path.name()));
+        dict.insert(STATEROOT, Value::string(&self.path.stateroot));
+        dict.insert(BOOT_CHECKSUM, Value::string(&self.boot_checksum.to_string()));
+        dict.build()
+    }
+}
+
+fn malformed(key: &'static str, value: &str) -> StagedError {
+    StagedError::Malformed { key, value: value.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;
