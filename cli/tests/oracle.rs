@@ -4,6 +4,8 @@
 //!
 //! Trees get owners and xattrs, so these tests run as root.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a harness of its own, where clippy sees no tests")]
+
 mod world;
 
 use std::path::{Path, PathBuf};

@@ -3,6 +3,8 @@
 //!
 //! Bare repositories keep owners, so these tests run as any user who owns the files they make.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy takes for none")]
+
 mod world;
 
 use std::fs::Permissions;

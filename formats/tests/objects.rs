@@ -66,10 +66,8 @@ const FILEZ: &[(&str, &str)] = &[
 const OSTREEMETA: &[&str] = &["000003e8000000050000a1ff", "000003e800000005000081a4757365722e6b00760709"];
 
 fn bytes(hex: &str) -> Vec<u8> {
-    hex.as_bytes()
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
+    let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
+    hex.as_bytes().chunks(2).filter_map(byte).collect()
 }
 
 #[test]
