@@ -15,6 +15,7 @@ pub(crate) fn all(workspace: &Workspace) -> Result<()> {
     programs()?;
     initramfs(workspace)?;
     static_program::check(workspace)?;
+    documents(workspace)?;
     terminal::progress(&format!("built {}", workspace.ostree().display()));
     terminal::progress(&format!("built {}", workspace.prepare_root().display()));
     Ok(())
@@ -28,6 +29,20 @@ fn programs() -> Result<()> {
     for package in PACKAGES {
         cargo.args(["--package", package]);
     }
+    process::run(cargo)
+}
+
+/// Manual pages and completions, by a program of its own: what it needs shall not be in `ostree`.
+#[context("Making the manual pages")]
+fn documents(workspace: &Workspace) -> Result<()> {
+    terminal::progress("cargo run --bin ostree-documents");
+    // What a former version had must not stay.
+    if workspace.documents().exists() {
+        std::fs::remove_dir_all(workspace.documents())?;
+    }
+    let mut cargo = process::cargo("run");
+    cargo.args(["--package", "cli", "--features", "documents", "--bin", "ostree-documents", "--"]);
+    cargo.arg(workspace.documents());
     process::run(cargo)
 }
 

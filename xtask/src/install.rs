@@ -46,6 +46,13 @@ fn plan(workspace: &Workspace, rows: &[Row]) -> Result<Vec<Copy>> {
             Source::Program(name) => add(workspace.target.join("release").join(name), to),
             Source::Static => add(workspace.prepare_root(), to),
             Source::File(path) => add(workspace.root.join(path), to),
+            Source::Documents => {
+                let base = workspace.documents().join(row.destination);
+                for path in files_below(&base)? {
+                    let name = path.strip_prefix(&base).unwrap_or(&path).to_owned();
+                    add(path, to.join(name));
+                }
+            }
             Source::All { folder, ending } => {
                 for name in names_in(&workspace.root.join(folder), ending)? {
                     add(workspace.root.join(folder).join(&name), to.join(&name));
@@ -57,6 +64,19 @@ fn plan(workspace: &Workspace, rows: &[Row]) -> Result<Vec<Copy>> {
         ensure!(copy.from.is_file(), "{} is in the manifest and is missing", copy.from.display());
     }
     Ok(copies)
+}
+
+fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut todo = vec![folder.to_owned()];
+    while let Some(dir) = todo.pop() {
+        for name in names_in(&dir, "")? {
+            let path = dir.join(name);
+            if path.is_dir() { todo.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 fn names_in(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
@@ -140,7 +160,7 @@ mod tests {
     fn destinations_are_below_usr() {
         for row in MANIFEST {
             assert!(
-                row.destination.starts_with("usr/") && !row.destination.contains(".."),
+                Path::new(row.destination).starts_with("usr") && !row.destination.contains(".."),
                 "{}",
                 row.destination
             );

@@ -10,6 +10,8 @@ pub(crate) enum Source {
     Static,
     /// A file of the checkout.
     File(&'static str),
+    /// All manual pages and completions, which are made from the command line's definition.
+    Documents,
     /// Every file with this ending directly in a folder of the checkout; there has to be one.
     All {
         /// The folder.
@@ -51,6 +53,7 @@ pub(crate) const MANIFEST: &[Row] = &[
     row(all("systemd-units", ".conf"), "usr/lib/tmpfiles.d", 0o644),
     row(all("dracut/50ostree", ".sh"), "usr/lib/dracut/modules.d/50ostree", 0o755),
     row(all("dracut", ".conf"), "usr/lib/dracut/dracut.conf.d", 0o644),
+    row(Source::Documents, "usr", 0o644),
     row(Source::File("LICENSE-MIT"), "usr/share/licenses/ostree/LICENSE-MIT", 0o644),
     row(Source::File("LICENSE-APACHE"), "usr/share/licenses/ostree/LICENSE-APACHE", 0o644),
     row(Source::File("README.md"), "usr/share/doc/ostree/README.md", 0o644),

@@ -54,6 +54,11 @@ impl Workspace {
         self.target.join(&self.triple).join("initramfs/ostree-prepare-root")
     }
 
+    /// Where the manual pages and completions are made.
+    pub(crate) fn documents(&self) -> PathBuf {
+        self.target.join("documents")
+    }
+
     /// The tree that `test`, `demo` and `vm` install into.
     pub(crate) fn destdir(&self) -> PathBuf {
         self.target.join("destdir")
