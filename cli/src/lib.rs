@@ -65,7 +65,7 @@ enum Command {
     Cat(cat::Args),
     Checkout(checkout::Args),
     Checksum(checksum::Args),
-    Commit(commit::Args),
+    Commit(Box<commit::Args>),
     Config(config::Args),
     Diff(diff::Args),
     Fsck(fsck::Args),

@@ -3,7 +3,7 @@
 //!
 //! Bare repositories keep owners, so these tests run as any user who owns the files they make.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy takes for none")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, which clippy takes for none")]
 
 mod world;
 

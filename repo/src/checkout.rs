@@ -151,7 +151,9 @@ impl Checkout<'_> {
         let existed = match mkdirat(at, name, Permissions::from_raw_mode(0o700)) {
             Ok(()) => false,
             Err(Errno::EXIST) if self.options.overwrite != OverwriteMode::None => true,
-            Err(Errno::EXIST) => bail!("mkdirat({name}): File exists; choose another destination, or --union"),
+            Err(Errno::EXIST) => {
+                bail!("mkdirat({name}): File exists; choose another destination, or --union")
+            }
             Err(error) => return Err(error).with_context(|| format!("mkdirat({name})")),
         };
         let nofollow = if self.path.is_empty() { OFlags::empty() } else { OFlags::NOFOLLOW };
