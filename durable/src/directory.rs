@@ -15,16 +15,22 @@ pub(crate) const DIRECTORY: OFlags =
 
 /// Makes the directory `name` below `dir` if it is not there, and opens it.
 ///
-/// Order: mkdir, then `fsync` of `dir` if it was new. An existing directory keeps its mode; a link or a file
-/// with this name is an error.
+/// Order: mkdir, mode, then `fsync` of `dir` if it was new. The mode is `mode`, whatever the umask: services must
+/// enter `/var`, however careful the shell was that deployed. An existing directory keeps its mode; a link or a
+/// file with this name is an error.
 pub fn make_dir(dir: BorrowedFd<'_>, name: &str, mode: Mode) -> Result<OwnedFd> {
-    match rustix::fs::mkdirat(dir, name, mode) {
-        Ok(()) => sync_dir(dir)?,
-        Err(Errno::EXIST) => {}
+    let made = match rustix::fs::mkdirat(dir, name, mode) {
+        Ok(()) => true,
+        Err(Errno::EXIST) => false,
         Err(err) => return Err(err).with_context(|| format!("Making directory {name}")),
+    };
+    let opened = rustix::fs::openat(dir, name, DIRECTORY, Mode::empty())
+        .with_context(|| format!("Opening directory {name}"))?;
+    if made {
+        rustix::fs::fchmod(&opened, mode).with_context(|| format!("Setting the mode of {name}"))?;
+        sync_dir(dir)?;
     }
-    rustix::fs::openat(dir, name, DIRECTORY, Mode::empty())
-        .with_context(|| format!("Opening directory {name}"))
+    Ok(opened)
 }
 
 /// Makes the names in `dir` durable: `fsync` of the directory.
@@ -51,4 +57,22 @@ pub fn sync_dir(dir: BorrowedFd<'_>) -> Result<()> {
 /// For a whole tree (a new deployment) one call of this is cheaper than an `fsync` of every file.
 pub fn sync_fs(file: impl AsFd) -> Result<()> {
     rustix::fs::syncfs(file).context("Syncing file system")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_directory_has_its_mode_whatever_the_umask() {
+        let temp = tempfile::tempdir().unwrap();
+        let top = std::fs::File::open(temp.path()).unwrap();
+        // A bit that every usual umask takes away.
+        make_dir(top.as_fd(), "d", Mode::from_raw_mode(0o757)).unwrap();
+        let mode = || temp.path().join("d").metadata().unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode(), 0o757);
+        make_dir(top.as_fd(), "d", Mode::from_raw_mode(0o700)).unwrap();
+        assert_eq!(mode(), 0o757);
+    }
 }
