@@ -49,6 +49,14 @@ pub enum ApplyError {
 }
 
 impl SwitchPlan {
+    /// Whether the plan could be carried out now: what [`SwitchPlan::apply`] refuses, it finds without writing
+    /// anything. For a switch that is made later, when nobody is there to read why it was refused.
+    pub fn check(&self, places: Places<'_>, settings: &Settings) -> Result<()> {
+        let state = BootState::read(places)?;
+        self.check_former(places, &state, settings)?;
+        self.check_space(places, &state)
+    }
+
     /// Carries the plan out.
     ///
     /// The caller holds the sysroot's lock, and the deployments are complete; they need not be synced. Until the

@@ -57,6 +57,8 @@ fn list(top: &Path, directory: &Path, found: &mut Vec<String>) {
 }
 
 const REMOUNT: &str = "local-fs.target.requires/ostree-remount.service";
+const COMPLETE: &str = "multi-user.target.wants/ostree-boot-complete.service";
+const GOOD: &str = "multi-user.target.wants/ostree-boot-good.service";
 const SYSROOT: &str = "sysroot.mount.d/50-ostree.conf";
 const BOOT: [&str; 2] = ["boot.mount", "local-fs.target.requires/boot.mount"];
 const VAR: [&str; 2] = ["local-fs.target.requires/var.mount", "var.mount"];
@@ -64,7 +66,10 @@ const VAR: [&str; 2] = ["local-fs.target.requires/var.mount", "var.mount"];
 #[test]
 fn a_booted_system_gets_its_units() {
     let world = World::new();
-    assert_eq!(world.generate().unwrap(), [BOOT[0], BOOT[1], REMOUNT, VAR[0], SYSROOT, VAR[1]]);
+    assert_eq!(
+        world.generate().unwrap(),
+        [BOOT[0], BOOT[1], REMOUNT, VAR[0], COMPLETE, GOOD, SYSROOT, VAR[1]]
+    );
     let var = fs::read_to_string(world.at("normal/var.mount")).unwrap();
     assert!(var.contains("\nWhat=/sysroot/ostree/deploy/debian/var\n"), "{var}");
     assert!(var.contains("\nConditionKernelCommandLine=!systemd.volatile\n"), "{var}");
@@ -78,14 +83,14 @@ fn a_booted_system_gets_its_units() {
 fn file_systems_of_fstab_are_left_to_systemd() {
     let world = World::new();
     world.write("etc/fstab", "/dev/vda3 /var/ ext4 defaults 0 0\n/dev/vda2 /boot ext4 defaults 0 0\n");
-    assert_eq!(world.generate().unwrap(), [REMOUNT, SYSROOT]);
+    assert_eq!(world.generate().unwrap(), [REMOUNT, COMPLETE, GOOD, SYSROOT]);
 }
 
 #[test]
 fn boot_of_its_own_partition_is_left_to_systemd() {
     let world = World::new();
     fs::remove_file(world.at("sysroot/boot/loader")).unwrap();
-    assert_eq!(world.generate().unwrap(), [REMOUNT, VAR[0], SYSROOT, VAR[1]]);
+    assert_eq!(world.generate().unwrap(), [REMOUNT, VAR[0], COMPLETE, GOOD, SYSROOT, VAR[1]]);
 }
 
 #[test]

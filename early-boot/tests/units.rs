@@ -11,6 +11,14 @@ use early_boot::generator::{Facts, apply, plan};
 
 const UNITS: &str = "usr/lib/systemd/system";
 
+const PROGRAMS: [&str; 5] = [
+    "/usr/lib/ostree/ostree-prepare-root",
+    "/usr/lib/ostree/ostree-remount",
+    "/usr/lib/ostree/ostree-finalize-staged",
+    "/usr/lib/ostree/ostree-boot-complete",
+    "/usr/lib/ostree/ostree-boot-good",
+];
+
 /// A root with our units, programs for them to run, and the units that others bring.
 fn root() -> tempfile::TempDir {
     let temp = tempfile::tempdir().unwrap();
@@ -18,8 +26,8 @@ fn root() -> tempfile::TempDir {
     let programs = temp.path().join("usr/lib/ostree");
     fs::create_dir_all(&units).unwrap();
     fs::create_dir_all(&programs).unwrap();
-    for program in ["ostree-prepare-root", "ostree-remount"] {
-        fs::copy("/bin/true", programs.join(program)).unwrap();
+    for program in PROGRAMS {
+        fs::copy("/bin/true", programs.join(program.strip_prefix("/usr/lib/ostree/").unwrap())).unwrap();
     }
     for entry in fs::read_dir(source()).unwrap() {
         let path = entry.unwrap().path();
@@ -27,6 +35,7 @@ fn root() -> tempfile::TempDir {
             fs::copy(&path, units.join(path.file_name().unwrap())).unwrap();
         }
     }
+    fs::write(units.join("boot-complete.target"), "[Unit]\nDescription=Good\n").unwrap();
     fs::write(units.join("sysroot.mount"), "[Mount]\nWhere=/sysroot\nWhat=/dev/vda1\n").unwrap();
     temp
 }
@@ -77,16 +86,57 @@ fn the_generated_units_are_clean() {
     assert_eq!(verify(root.path()), "");
 }
 
+/// The update is staged by a unit that is part of the boot, and starts what applies it at shutdown without
+/// waiting for it.
+#[test]
+fn staging_during_the_boot_makes_no_ordering_cycle() {
+    let temp = root();
+    let units = temp.path().join(UNITS);
+    // All units of this machine; ours come first.
+    let copied = Command::new("cp").args(["-an", "/usr/lib/systemd/system/."]).arg(&units).status().unwrap();
+    assert!(copied.success());
+    let facts = Facts {
+        stateroot: "debian".to_owned(),
+        var_in_fstab: false,
+        boot_in_fstab: false,
+        boot_on_sysroot: true,
+    };
+    apply(&units, &plan(&facts)).unwrap();
+    let boot_with = |early: &str, asked_for_by: &str| {
+        let wants = units.join(format!("{asked_for_by}.wants"));
+        fs::create_dir_all(&wants).unwrap();
+        let unit = format!("[Unit]\nDefaultDependencies=no\nWants=ostree-finalize-staged.service\n{early}");
+        fs::write(units.join("early.service"), format!("{unit}[Service]\nExecStart=/bin/true\n")).unwrap();
+        symlink("../early.service", wants.join("early.service")).unwrap();
+        let root = format!("--root={}", temp.path().display());
+        let output =
+            Command::new("systemd-analyze").args(["verify", "--man=no", &root, "multi-user.target"]).output();
+        let output = output.unwrap();
+        fs::remove_file(wants.join("early.service")).unwrap();
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    for (early, asked_for_by) in [
+        ("Before=local-fs.target\n", "local-fs.target"),
+        ("Before=sysinit.target\n", "sysinit.target"),
+        ("After=sysinit.target\nBefore=basic.target\n", "basic.target"),
+        ("", "multi-user.target"),
+    ] {
+        let said = boot_with(early, asked_for_by);
+        assert!(!said.contains("ordering cycle"), "{early}{said}");
+    }
+    // Whoever waits for it so early waits for ever, and the check sees it.
+    let waits = "After=ostree-finalize-staged.service\nBefore=local-fs.target\n";
+    assert!(boot_with(waits, "local-fs.target").contains("ordering cycle"));
+}
+
 #[test]
 fn every_program_of_a_unit_is_one_of_ours() {
     for entry in fs::read_dir(source()).unwrap() {
         let text = fs::read_to_string(entry.unwrap().path()).unwrap();
-        for line in text.lines().filter_map(|line| line.strip_prefix("ExecStart=")) {
-            let program = line.split(' ').next().unwrap();
-            assert!(
-                ["/usr/lib/ostree/ostree-prepare-root", "/usr/lib/ostree/ostree-remount"].contains(&program),
-                "{program}"
-            );
+        let starts = |line: &str| line.starts_with("ExecStart=") || line.starts_with("ExecStop=");
+        for line in text.lines().filter(|line| starts(line)) {
+            let program = line.split('=').nth(1).and_then(|command| command.split(' ').next()).unwrap();
+            assert!(PROGRAMS.contains(&program.trim_start_matches('+')), "{program}");
         }
     }
 }

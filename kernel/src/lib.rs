@@ -3,4 +3,5 @@
 
 pub mod ext4_checkpoint;
 pub mod freeze;
+pub mod mount_namespace;
 pub mod mount_setattr;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Removing what no boot entry names: deployments, their refs, and objects that nothing needs.
+//! Removing what neither a boot entry nor the record of a staged deployment names: deployments, their refs, and objects that nothing needs.
 //!
 //! A deployment goes only when no boot link leads to it any more. Links of the former set stay for as long as a
 //! boot loader may still see its entries, and so do their deployments; the running system never goes.
@@ -47,7 +47,8 @@ impl Sysroot {
     pub(crate) fn clean_up(&self, _lock: &Lock, settings: &Settings, prune: bool) -> Result<Cleaned> {
         let loaded = self.load()?;
         let mut cleaned = Cleaned::default();
-        let linked = bootloader::linked_deployments(self.places(), settings)?;
+        let mut linked = bootloader::linked_deployments(self.places(), settings)?;
+        linked.extend(loaded.staged.as_ref().map(|staged| staged.target.path.clone()));
         for path in self.deployments_on_disk()?.into_iter().filter(|path| !linked.contains(path)) {
             if self.is_running(&path)? {
                 continue;

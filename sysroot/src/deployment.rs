@@ -20,6 +20,8 @@ pub struct Deployment {
     pub origin: Origin,
     /// Whether the running system is this one.
     pub booted: bool,
+    /// Whether it is no part of the boot menu yet: it takes the first place in it at shutdown.
+    pub staged: bool,
 }
 
 impl Deployment {

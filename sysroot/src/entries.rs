@@ -11,15 +11,14 @@ use formats::os_release::OsRelease;
 use rustix::fs::{Mode, OFlags};
 
 use crate::Sysroot;
-use crate::deploy::DeployPlan;
 use crate::deployment::Deployment;
-use crate::menu::Item;
+use crate::menu::{Item, NewDeployment};
 use crate::sysroot::Loaded;
 
 /// The boot entries of a new menu, the default first.
 pub(crate) fn compose(sysroot: &Sysroot, loaded: &Loaded, items: &[Item<'_>]) -> Result<Vec<BootEntry>> {
     let entry = |item: &Item<'_>| match item {
-        Item::New(plan) => new(sysroot, loaded, plan),
+        Item::New(deployment) => new(sysroot, loaded, deployment),
         Item::Old { index, kernel_args } => {
             let old = loaded.deployments.get(*index).context("A deployment has gone from the list")?;
             present(sysroot, loaded, old, kernel_args.clone())
@@ -29,10 +28,15 @@ pub(crate) fn compose(sysroot: &Sysroot, loaded: &Loaded, items: &[Item<'_>]) ->
 }
 
 /// The entry of the new deployment. Keys of other tools follow the configuration that it takes over.
-fn new(sysroot: &Sysroot, loaded: &Loaded, plan: &DeployPlan) -> Result<BootEntry> {
-    let mut entry = read_tree(sysroot, &plan.path, plan.kernel_args.clone(), plan.version.clone(), None)?;
-    let merge = plan.merge.as_ref().and_then(|path| entry_of(loaded, path));
+fn new(sysroot: &Sysroot, loaded: &Loaded, deployment: &NewDeployment) -> Result<BootEntry> {
+    let NewDeployment { path, merge, kernel_args, version, boot_checksum, overlay_initrds, extra } =
+        deployment;
+    let mut entry = read_tree(sysroot, path, kernel_args.clone(), version.clone(), *boot_checksum)?;
+    let merge = merge.as_ref().and_then(|path| entry_of(loaded, path));
     entry.carried = merge.map(PresentEntry::carried).unwrap_or_default();
+    entry.carried.retain(|(key, _)| extra.iter().all(|(other, _)| other != key));
+    entry.carried.extend(extra.iter().cloned());
+    entry.overlay_initrds.clone_from(overlay_initrds);
     Ok(entry)
 }
 

@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Context, Result, bail};
-use etc_merge::{Changes, Report};
+use etc_merge::{Changes, Report, What};
 use fn_error_context::context;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
@@ -55,6 +55,11 @@ pub(crate) fn merge(old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<(Changes
     // It came with the old /etc, and says that the update has been seen to.
     remove_stamp(target.as_fd())?;
     Ok((changes, report))
+}
+
+/// How much was modified, removed and added.
+pub(crate) fn counts(changes: &Changes) -> [usize; 3] {
+    [What::Modified, What::Removed, What::Added].map(|what| changes.count(what))
 }
 
 impl Sysroot {

@@ -8,6 +8,7 @@
 //! ostree/deploy/STATEROOT/deploy/CHECKSUM.SERIAL.origin    where it came from
 //! ostree/deploy/STATEROOT/backing/CHECKSUM.SERIAL          where overlays over it keep their changes
 //! ostree/boot.N -> boot.N.M, boot/loader -> loader.N       see the crate `bootloader`
+//! /run/ostree/staged-deployment                            a deployment that is switched to at shutdown
 //! ```
 //!
 //! The boot entries say which deployments there are, and in which order. Everything that changes them takes the
@@ -21,13 +22,16 @@ pub mod deploy;
 mod deployment;
 mod entries;
 mod etc;
+mod finalize;
 mod init;
 mod lock;
 mod menu;
+mod namespace;
 mod origin;
 mod preflight;
 mod reorder;
 mod retention;
+mod staged;
 mod status;
 mod switch;
 mod sysroot;
@@ -36,6 +40,7 @@ mod var;
 pub use cleanup::Cleaned;
 pub use deployment::{Deployment, Origin};
 pub use etc_merge::{Change, Changes, What};
+pub use finalize::{BootGood, Finalized};
 pub use init::{Epoch, init_fs};
 pub use lock::{Lock, Locked};
 pub use menu::Switched;

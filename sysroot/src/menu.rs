@@ -3,14 +3,16 @@
 
 use anyhow::Result;
 use bootloader::{Change, Outcome, SwitchPlan};
+use formats::Checksum;
+use formats::bootlink::DeploymentPath;
 use formats::kernel_args::KernelArgs;
+use formats::staged::Staged;
 use log::warn;
 
 use crate::cleanup::Cleaned;
-use crate::deploy::DeployPlan;
-use crate::entries;
 use crate::lock::Lock;
 use crate::sysroot::{Loaded, Sysroot};
+use crate::{entries, staged};
 
 /// One place of a new menu.
 #[derive(Debug, Clone)]
@@ -23,7 +25,26 @@ pub(crate) enum Item<'a> {
         kernel_args: Option<KernelArgs>,
     },
     /// The one that is being made.
-    New(&'a DeployPlan),
+    New(&'a NewDeployment),
+}
+
+/// A deployment that is not in the menu yet.
+#[derive(Debug, Clone)]
+pub(crate) struct NewDeployment {
+    /// Where it is.
+    pub(crate) path: DeploymentPath,
+    /// Whose keys of other tools its entry takes over.
+    pub(crate) merge: Option<DeploymentPath>,
+    /// Its kernel arguments, before `ostree=` is set.
+    pub(crate) kernel_args: KernelArgs,
+    /// The version that its commit states.
+    pub(crate) version: Option<String>,
+    /// Its boot checksum, where that was recorded.
+    pub(crate) boot_checksum: Option<Checksum>,
+    /// More initrds in `/boot/ostree/initramfs-overlays`.
+    pub(crate) overlay_initrds: Vec<Checksum>,
+    /// Keys of other tools, in place of those that it takes over.
+    pub(crate) extra: Vec<(String, String)>,
 }
 
 impl Item<'_> {
@@ -42,6 +63,8 @@ pub struct Switched {
     pub outcome: Outcome,
     /// How many more deployments there are.
     pub count_change: i64,
+    /// The staged deployment that is given up, for it was not to be booted next any more.
+    pub unstaged: Option<DeploymentPath>,
     /// What was removed afterwards.
     pub cleaned: Cleaned,
 }
@@ -63,6 +86,8 @@ impl Switched {
 
 impl Sysroot {
     /// Switches to the menu of `items` and removes what no entry names any more.
+    ///
+    /// A staged deployment stays staged if it is the first of them; else it is given up.
     pub(crate) fn switch_menu(
         &self,
         lock: &Lock,
@@ -71,9 +96,27 @@ impl Sysroot {
         prune: bool,
     ) -> Result<Switched> {
         let (loader, settings) = self.boot_settings(loaded)?;
-        let entries = entries::compose(self, loaded, items)?;
+        let is_staged = |item: &Item<'_>| match item {
+            Item::Old { index, .. } => loaded.deployments.get(*index).is_some_and(|d| d.staged),
+            Item::New(_) => false,
+        };
+        let kept = items.first().filter(|item| is_staged(item));
+        let items: Vec<Item<'_>> = items.iter().filter(|item| !is_staged(item)).cloned().collect();
+        let entries = entries::compose(self, loaded, &items)?;
         let plan = SwitchPlan::new(&loaded.boot, &entries, loader.as_ref(), &settings)?;
         let outcome = plan.apply(self.places(), &settings)?;
+        let unstaged = match (&loaded.staged, kept) {
+            (Some(record), Some(Item::Old { kernel_args: Some(args), .. })) => {
+                let kernel_args = Some(args.iter().map(str::to_owned).collect());
+                staged::write(&Staged { kernel_args, ..record.clone() })?;
+                None
+            }
+            (Some(record), None) => {
+                staged::remove()?;
+                Some(record.target.path.clone())
+            }
+            _ => None,
+        };
         self.touch()?;
         // The switch is made; that something old is still there is no reason to call it failed.
         let cleaned = self.clean_up(lock, &settings, prune).unwrap_or_else(|error| {
@@ -81,7 +124,7 @@ impl Sysroot {
             Cleaned::default()
         });
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        let count_change = count(items.len()) - count(loaded.deployments.len());
-        Ok(Switched { plan, outcome, count_change, cleaned })
+        let count_change = count(items.len()) - count(loaded.menu_len());
+        Ok(Switched { plan, outcome, count_change, unstaged, cleaned })
     }
 }

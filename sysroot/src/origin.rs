@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Changes of a deployment's origin file, which need no switch.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use fn_error_context::context;
 use formats::bootlink::DeploymentPath;
 use rustix::fs::{Mode, OFlags};
@@ -16,6 +16,7 @@ impl Sysroot {
         if deployment.origin.pinned() == on {
             return Ok(false);
         }
+        ensure!(!deployment.staged, "Cannot pin staged deployment: pin it once it is booted");
         let origin = deployment.origin.clone().with_pin(on);
         self.set_origin(lock, &deployment.path, &origin).map(|()| true)
     }

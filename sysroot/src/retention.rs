@@ -34,6 +34,10 @@ pub(crate) fn arrange(
         list.push(None);
     }
     for (index, deployment) in old.iter().enumerate() {
+        // There is one staged deployment at most, and the new one takes its place.
+        if deployment.staged {
+            continue;
+        }
         let behind = crossover.is_none_or(|at| index >= at);
         let stays = keep.all
             || deployment.origin.pinned()
@@ -59,7 +63,7 @@ pub(crate) fn arrange(
 /// The deployment whose `/etc` and kernel arguments a new one of `stateroot` takes over: the booted one, for it
 /// has the configuration that the administrator sees; else the one that would be booted next.
 pub(crate) fn merge_deployment(all: &[Deployment], stateroot: &str) -> Option<usize> {
-    let own = |d: &&Deployment| d.path.stateroot == stateroot;
+    let own = |d: &&Deployment| d.path.stateroot == stateroot && !d.staged;
     let position = |wanted: &Deployment| all.iter().position(|d| std::ptr::eq(d, wanted));
     let booted = all.iter().filter(own).find(|d| d.booted);
     booted.or_else(|| all.iter().find(own)).and_then(position)
@@ -73,13 +77,17 @@ mod tests {
     use formats::bls::Entry;
     use formats::bootlink::DeploymentPath;
 
-    /// One letter a deployment: its stateroot; upper case is booted, a `!` behind it pinned.
+    /// One letter a deployment: its stateroot; upper case is booted, a `!` behind it pinned, a `?` staged.
     fn deployments(text: &str) -> Vec<Deployment> {
         let mut all: Vec<Deployment> = Vec::new();
         for (index, c) in text.chars().enumerate() {
             if c == '!' {
                 let pin = &mut all.last_mut().unwrap().origin.0;
                 pin.set_boolean("libostree-transient", "pinned", true);
+                continue;
+            }
+            if c == '?' {
+                all.last_mut().unwrap().staged = true;
                 continue;
             }
             let path = DeploymentPath {
@@ -93,6 +101,7 @@ mod tests {
                 entry: Entry::default(),
                 origin: Origin::default(),
                 booted: c.is_uppercase(),
+                staged: false,
             });
         }
         all
@@ -119,6 +128,8 @@ mod tests {
             ("aB", none, true, "+01"),
             ("aab", none, false, "0+2"),
             ("b", none, false, "0+"),
+            ("a?Aa", all, true, "+12"),
+            ("a?Aa", pending, false, "1+"),
         ] {
             let old_list = deployments(old);
             let merge = merge_deployment(&old_list, "a");
@@ -130,7 +141,8 @@ mod tests {
 
     #[test]
     fn whose_configuration_is_taken() {
-        for (all, expected) in [("", None), ("aA", Some(1)), ("Baa", Some(1)), ("B", None)] {
+        for (all, expected) in [("", None), ("aA", Some(1)), ("Baa", Some(1)), ("B", None), ("a?a", Some(1))]
+        {
             assert_eq!(merge_deployment(&deployments(all), "a"), expected, "{all}");
         }
     }

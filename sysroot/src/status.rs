@@ -40,6 +40,8 @@ pub struct Row {
     pub rollback: bool,
     /// Whether it waits for shutdown to be finalized.
     pub staged: bool,
+    /// Whether it goes on waiting at shutdown.
+    pub finalization_locked: bool,
     /// Whether cleanup keeps it.
     pub pinned: bool,
     /// How its `/usr` is writable: `none`, or what the origin says.
@@ -66,7 +68,8 @@ impl Status {
             booted: d.booted,
             pending: pending == Some(index),
             rollback: rollback == Some(index),
-            staged: false,
+            staged: d.staged,
+            finalization_locked: d.staged && loaded.staged.as_ref().is_some_and(|record| record.locked),
             pinned: d.origin.pinned(),
             unlocked: d.origin.unlocked().unwrap_or_else(|| "none".to_owned()),
             version: version_of(d),
@@ -96,6 +99,7 @@ impl fmt::Display for Row {
         let mark = if self.booted { '*' } else { ' ' };
         let Self { stateroot, checksum, serial, .. } = self;
         let place = match self {
+            Self { finalization_locked: true, .. } => " (finalization locked)",
             Self { staged: true, .. } => " (staged)",
             Self { pending: true, .. } => " (pending)",
             Self { rollback: true, .. } => " (rollback)",

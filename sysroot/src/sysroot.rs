@@ -11,12 +11,15 @@ use formats::bootlink::DeploymentPath;
 use formats::keyfile::Keyfile;
 use formats::object::Commit;
 use formats::run_state::RunState;
+use formats::staged::Staged;
 use repo::Repo;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timestamps};
 use rustix::io::Errno;
 
 use crate::deployment::{Deployment, Origin};
 use crate::lock::Lock;
+use crate::namespace::Namespace;
+use crate::staged;
 
 /// Where the running system says that it was booted through ostree, and from which deployment.
 const RUN_STATE: &str = "/run/ostree-booted";
@@ -28,23 +31,32 @@ pub struct Sysroot {
     root: OwnedFd,
     boot: OwnedFd,
     repo: Repo,
+    // The last to go.
+    _namespace: Namespace,
 }
 
 /// What is deployed in a sysroot at one moment.
 #[derive(Debug)]
 pub struct Loaded {
-    /// In the order of the boot menu: the first one is booted next.
+    /// In the order of the boot menu: the first one is booted next. A staged one is in front of them.
     pub deployments: Vec<Deployment>,
     /// What the boot menu and the links say.
     pub boot: BootState,
     /// Whether the running system was booted from this sysroot, be its deployment in the menu or not.
     pub is_running_system: bool,
+    /// The record of the staged deployment, which is the first in the list then.
+    pub staged: Option<Staged>,
 }
 
 impl Loaded {
     /// The place of the running system in the list.
     pub fn booted(&self) -> Option<usize> {
         self.deployments.iter().position(|d| d.booted)
+    }
+
+    /// How many deployments are in the boot menu.
+    pub(crate) fn menu_len(&self) -> usize {
+        self.deployments.iter().filter(|d| !d.staged).count()
     }
 }
 
@@ -65,7 +77,15 @@ impl Sysroot {
                 path.display()
             )
         })?;
-        Ok(Self { path: path.to_owned(), root, boot, repo })
+        Ok(Self { path: path.to_owned(), root, boot, repo, _namespace: Namespace::default() })
+    }
+
+    /// As [`open`](Self::open), to change something: where the running system's `/sysroot` or `/boot` are
+    /// read-only, they are made writable in a mount namespace of the calling thread, until this is dropped.
+    pub fn open_for_change(path: &Path) -> Result<Self> {
+        let namespace =
+            if is_of_running_system(path)? { Namespace::enter(path)? } else { Namespace::default() };
+        Ok(Self { _namespace: namespace, ..Self::open(path)? })
     }
 
     /// Takes the lock; see [`Lock`]. Waits for as long as `core.lock-timeout-secs` of the repository says.
@@ -110,13 +130,43 @@ impl Sysroot {
                 booted: running == Some(identity),
                 boot_checksum: present.bootlink.boot_checksum,
                 entry: present.entry.clone(),
+                staged: false,
                 path,
             });
         }
         let here = rustix::fs::statat(self.root(), "ostree/deploy", AtFlags::empty())
             .context("Reading ostree/deploy")?;
         let is_running_system = running.is_some_and(|(device, _)| device == here.st_dev);
-        Ok(Loaded { deployments, boot, is_running_system })
+        let staged = if is_running_system { self.load_staged(&mut deployments)? } else { None };
+        Ok(Loaded { deployments, boot, is_running_system, staged })
+    }
+
+    /// Puts the staged deployment in front. A record that cannot be read, or that names what is gone, is told at
+    /// shutdown; it must not stop anything else.
+    fn load_staged(&self, deployments: &mut Vec<Deployment>) -> Result<Option<Staged>> {
+        let record = match staged::read() {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                log::warn!("{error:#}");
+                return Ok(None);
+            }
+        };
+        let path = &record.target.path;
+        if rustix::fs::statat(self.root(), path.to_string(), AtFlags::empty()).is_err() {
+            log::warn!("The staged deployment {path} is gone");
+            return Ok(None);
+        }
+        let staged = Deployment {
+            origin: self.read_origin(path)?,
+            booted: false,
+            boot_checksum: record.target.boot_checksum,
+            entry: staged::entry(&record, deployments),
+            staged: true,
+            path: path.clone(),
+        };
+        deployments.insert(0, staged);
+        Ok(Some(record))
     }
 
     /// What a deployment's commit states as its version.
@@ -150,6 +200,13 @@ impl Sysroot {
 pub(crate) fn stated_version(commit: &Commit) -> Option<String> {
     let version = commit.lookup("version").ok()??;
     version.view().ok()?.as_str().ok().map(str::to_owned)
+}
+
+/// Whether the running system was booted from the root at `path`. What is not there is for others to tell.
+fn is_of_running_system(path: &Path) -> Result<bool> {
+    let Some((device, _)) = running_deployment()? else { return Ok(false) };
+    let here = rustix::fs::stat(path.join("ostree/deploy"));
+    Ok(here.is_ok_and(|here| here.st_dev == device))
 }
 
 /// Device and inode of the directory that the running system was booted from.

@@ -44,6 +44,9 @@ pub(crate) const MANIFEST: &[Row] = &[
     row(Source::Program("ostree"), "usr/bin/ostree", 0o755),
     row(Source::Static, "usr/lib/ostree/ostree-prepare-root", 0o755),
     row(Source::Program("ostree-remount"), "usr/lib/ostree/ostree-remount", 0o755),
+    row(Source::Program("ostree-finalize-staged"), "usr/lib/ostree/ostree-finalize-staged", 0o755),
+    row(Source::Program("ostree-boot-complete"), "usr/lib/ostree/ostree-boot-complete", 0o755),
+    row(Source::Program("ostree-boot-good"), "usr/lib/ostree/ostree-boot-good", 0o755),
     row(
         Source::Program("ostree-system-generator"),
         "usr/lib/systemd/system-generators/ostree-system-generator",

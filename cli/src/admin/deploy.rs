@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use sysroot::deploy::{Base, DeployOptions, Deployed, Edits};
+use sysroot::deploy::{Base, DeployOptions, Deployed, Edits, StagedDeployment};
 use sysroot::{Origin, Retention, Selinux, Sysroot};
 
 use crate::Output;
@@ -42,6 +42,12 @@ pub(super) struct Args {
     /// Append rather than prepend new deployment
     #[arg(long)]
     not_as_default: bool,
+    /// Complete deployment at OS shutdown: changes of /etc until then are carried over
+    #[arg(long)]
+    stage: bool,
+    /// Prevent automatic deployment finalization on shutdown; implies --stage
+    #[arg(long)]
+    lock_finalization: bool,
     #[command(flatten)]
     kernel_args: KernelArgsOptions,
     /// What to do with a tree that enforces an SELinux policy, which needs labels that are not set yet
@@ -79,10 +85,6 @@ struct KernelArgsOptions {
 /// Options of the C tools that are refused by name instead of being ignored.
 #[derive(Debug, clap::Args)]
 struct NotYet {
-    #[arg(long, hide = true)]
-    stage: bool,
-    #[arg(long, hide = true)]
-    lock_finalization: bool,
     #[arg(long, hide = true, value_name = "FILE")]
     overlay_initrd: Vec<PathBuf>,
 }
@@ -96,10 +98,19 @@ enum SelinuxArg {
 }
 
 impl Args {
+    /// Whether nothing is to be changed.
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
         let options = self.options()?;
         if !self.dry_run {
             let lock = super::lock(sysroot)?;
+            if self.stage || self.lock_finalization {
+                let done = sysroot.stage(&lock, &options, self.lock_finalization)?;
+                return print_staged(&done, out);
+            }
             return print_outcome(&sysroot.deploy(&lock, &options)?, out);
         }
         let plan = sysroot.plan_deploy(&options)?;
@@ -151,15 +162,10 @@ impl KernelArgsOptions {
 
 impl NotYet {
     fn refuse(&self) -> Result<()> {
-        let given = [
-            (self.stage, "--stage"),
-            (self.lock_finalization, "--lock-finalization"),
-            (!self.overlay_initrd.is_empty(), "--overlay-initrd"),
-        ];
-        match given.into_iter().find(|(given, _)| *given) {
-            Some((_, option)) => bail!("{option} is not supported by this version; deploy without it"),
-            None => Ok(()),
+        if !self.overlay_initrd.is_empty() {
+            bail!("--overlay-initrd is not supported by this version; deploy without it");
         }
+        Ok(())
     }
 }
 
@@ -171,15 +177,18 @@ fn read_origin(path: &Path) -> Result<Origin> {
 
 /// Says what was done, in the C tools' words where they have some.
 fn print_outcome(done: &Deployed, out: &mut Output<'_>) -> Result<()> {
-    if let Some([modified, removed, added]) = done.etc {
-        writeln!(out, "Copying /etc changes: {modified} modified, {removed} removed, {added} added")?;
+    if let Some(summary) = done.etc_summary() {
+        writeln!(out, "{summary}")?;
     }
-    for clash in &done.clashes {
-        eprintln!(
-            "warning: /etc/{} was changed locally and is not carried over: {}",
-            clash.path.display(),
-            clash.why
-        );
+    for warning in done.warnings() {
+        eprintln!("warning: {warning}");
     }
     super::print_switched(&done.switched, out)
+}
+
+fn print_staged(done: &StagedDeployment, out: &mut Output<'_>) -> Result<()> {
+    let when =
+        if done.locked { "once it is unlocked (`ostree admin lock-finalization -u`)" } else { "at shutdown" };
+    writeln!(out, "Staged {}; it is applied {when}", done.path)?;
+    super::print_cleaned(&done.cleaned, out)
 }

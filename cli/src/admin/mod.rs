@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `ostree admin`: deployments of a physical root.
 
+mod boot_complete;
 mod cleanup;
 mod config_diff;
 mod deploy;
+mod finalize_staged;
 mod init_fs;
 mod instutil;
 mod kargs;
+mod lock_finalization;
 mod pin;
 mod rollback;
 mod set_default;
@@ -35,13 +38,18 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(hide = true)]
+    BootComplete(boot_complete::Args),
     Cleanup(cleanup::Args),
     ConfigDiff(config_diff::Args),
     Deploy(deploy::Args),
+    #[command(hide = true)]
+    FinalizeStaged(finalize_staged::Args),
     InitFs(init_fs::Args),
     #[command(hide = true)]
     Instutil(instutil::Args),
     Kargs(kargs::Args),
+    LockFinalization(lock_finalization::Args),
     Pin(pin::Args),
     Rollback(rollback::Args),
     SetDefault(set_default::Args),
@@ -56,19 +64,24 @@ impl Args {
     pub(crate) fn run(&self, out: &mut Output<'_>) -> Result<()> {
         let path = self.sysroot.as_deref().unwrap_or(Path::new("/"));
         let open = || Sysroot::open(path);
+        let change = || Sysroot::open_for_change(path);
         match &self.command {
-            Command::Cleanup(args) => args.run(&open()?, out),
+            Command::BootComplete(args) => args.run(path),
+            Command::Cleanup(args) => args.run(&change()?, out),
             Command::ConfigDiff(args) => args.run(&open()?, out),
-            Command::Deploy(args) => args.run(&open()?, out),
+            Command::Deploy(args) if args.is_dry_run() => args.run(&open()?, out),
+            Command::Deploy(args) => args.run(&change()?, out),
+            Command::FinalizeStaged(args) => args.run(path, out),
             Command::InitFs(args) => args.run(),
-            Command::Instutil(args) => args.run(&open()?, out),
-            Command::Kargs(args) => args.run(&open()?, out),
-            Command::Pin(args) => args.run(&open()?, out),
-            Command::Rollback(args) => args.run(&open()?, out),
-            Command::SetDefault(args) => args.run(&open()?, out),
-            Command::StaterootInit(args) | Command::OsInit(args) => args.run(&open()?, out),
+            Command::Instutil(args) => args.run(&change()?, out),
+            Command::Kargs(args) => args.run(&change()?, out),
+            Command::LockFinalization(args) => args.run(&change()?, out),
+            Command::Pin(args) => args.run(&change()?, out),
+            Command::Rollback(args) => args.run(&change()?, out),
+            Command::SetDefault(args) => args.run(&change()?, out),
+            Command::StaterootInit(args) | Command::OsInit(args) => args.run(&change()?, out),
             Command::Status(args) => args.run(&open()?, out),
-            Command::Undeploy(args) => args.run(&open()?, out),
+            Command::Undeploy(args) => args.run(&change()?, out),
         }
     }
 }
@@ -86,6 +99,9 @@ fn print_switched(done: &Switched, out: &mut Output<'_>) -> Result<()> {
         eprintln!("warning: {warning}");
     }
     writeln!(out, "{}", done.summary())?;
+    if let Some(path) = &done.unstaged {
+        writeln!(out, "No longer staged: {path}")?;
+    }
     if let durable::Proof::Unproven(reason) = &done.outcome.proof {
         eprintln!("note: a boot loader may see the old entries until the next reboot: {reason}");
     }

@@ -9,11 +9,15 @@ use super::{Facts, Item};
 
 const HEADER: &str = "# Written by ostree-system-generator.\n\n";
 const REMOUNT: &str = "/usr/lib/systemd/system/ostree-remount.service";
+const BOOT_COMPLETE: &str = "/usr/lib/systemd/system/ostree-boot-complete.service";
+const BOOT_GOOD: &str = "/usr/lib/systemd/system/ostree-boot-good.service";
 
 /// The units of a boot.
 pub fn plan(facts: &Facts) -> Vec<Item> {
     let mut items = vec![
         Item::Link { path: "local-fs.target.requires/ostree-remount.service", target: REMOUNT },
+        Item::Link { path: "multi-user.target.wants/ostree-boot-complete.service", target: BOOT_COMPLETE },
+        Item::Link { path: "multi-user.target.wants/ostree-boot-good.service", target: BOOT_GOOD },
         // Mounted by the initramfs, and not to be mounted again without it: a soft reboot must leave it.
         Item::File { path: "sysroot.mount.d/50-ostree.conf", content: sysroot_dropin() },
     ];
@@ -87,10 +91,14 @@ mod tests {
         plan(&facts).iter().map(Item::path).collect()
     }
 
-    const ALWAYS: [&str; 2] =
-        ["local-fs.target.requires/ostree-remount.service", "sysroot.mount.d/50-ostree.conf"];
-    const VAR: [&str; 2] = ["var.mount", "local-fs.target.requires/var.mount"];
-    const BOOT: [&str; 2] = ["boot.mount", "local-fs.target.requires/boot.mount"];
+    const ALWAYS: &[&str] = &[
+        "local-fs.target.requires/ostree-remount.service",
+        "multi-user.target.wants/ostree-boot-complete.service",
+        "multi-user.target.wants/ostree-boot-good.service",
+        "sysroot.mount.d/50-ostree.conf",
+    ];
+    const VAR: &[&str] = &["var.mount", "local-fs.target.requires/var.mount"];
+    const BOOT: &[&str] = &["boot.mount", "local-fs.target.requires/boot.mount"];
 
     #[test]
     fn fstab_comes_first() {

@@ -12,6 +12,7 @@
 
 mod kernel_args;
 mod plan;
+mod stage;
 mod tree;
 
 use anyhow::{Context, Result};
@@ -26,6 +27,9 @@ use crate::sysroot::Sysroot;
 
 pub use kernel_args::{Base, Edits};
 pub use plan::{DeployPlan, PlanError};
+pub use stage::{StageError, StagedDeployment};
+use tree::Etc;
+pub(crate) use tree::set_immutable;
 
 /// What to deploy, and how.
 #[derive(Debug, Clone)]
@@ -78,6 +82,23 @@ pub struct Deployed {
     pub switched: Switched,
 }
 
+impl Deployed {
+    /// What was carried over from the former `/etc`, in the C tools' words; `None` where there was no merge.
+    pub fn etc_summary(&self) -> Option<String> {
+        let [modified, removed, added] = self.etc?;
+        Some(format!("Copying /etc changes: {modified} modified, {removed} removed, {added} added"))
+    }
+
+    /// What somebody should look at: local changes that found no place.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        let text = |clash: &Clash| {
+            let path = clash.path.display();
+            format!("/etc/{path} was changed locally and is not carried over: {}", clash.why)
+        };
+        self.clashes.iter().map(text)
+    }
+}
+
 impl Sysroot {
     /// Decides what deploying means, without changing anything.
     pub fn plan_deploy(&self, options: &DeployOptions) -> Result<DeployPlan> {
@@ -91,8 +112,9 @@ impl Sysroot {
         // Said before anything is written: what the switch would refuse.
         loaded.boot.check()?;
         let (_, settings) = self.boot_settings(&loaded)?;
-        let tree = tree::Tree::create(self, &settings, &plan).context("Deploying tree")?;
-        let item = |item: &Option<usize>| item.map_or(Item::New(&plan), Item::old);
+        let tree = tree::Tree::create(self, &settings, &plan, Etc::Merged).context("Deploying tree")?;
+        let new = plan.new_deployment();
+        let item = |item: &Option<usize>| item.map_or(Item::New(&new), Item::old);
         let items: Vec<Item<'_>> = plan.list.iter().map(item).collect();
         let switched = self.switch_menu(lock, &loaded, &items, options.prune)?;
         let (etc, clashes) = tree.keep();

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::DeployOptions;
 use crate::Sysroot;
 use crate::deployment::{Deployment, Origin};
+use crate::menu::NewDeployment;
 use crate::preflight::Selinux;
 use crate::retention::{self, NewList};
 use crate::sysroot::{Loaded, stated_version};
@@ -84,6 +85,19 @@ impl DeployPlan {
             origin: origin.for_new_deployment(),
             selinux: options.selinux,
         })
+    }
+
+    /// What the boot menu needs to know of the new deployment.
+    pub(crate) fn new_deployment(&self) -> NewDeployment {
+        NewDeployment {
+            path: self.path.clone(),
+            merge: self.merge.clone(),
+            kernel_args: self.kernel_args.clone(),
+            version: self.version.clone(),
+            boot_checksum: None,
+            overlay_initrds: Vec::new(),
+            extra: Vec::new(),
+        }
     }
 
     /// The deployments of the new list, in the order of the boot menu.

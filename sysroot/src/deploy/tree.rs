@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use bootloader::Settings;
-use etc_merge::{Clash, What};
+use etc_merge::Clash;
 use fn_error_context::context;
 use formats::bootlink::DeploymentPath;
 use repo::CheckoutOptions;
@@ -27,23 +27,39 @@ pub(super) struct Tree<'a> {
     clashes: Vec<Clash>,
 }
 
+/// What is in the new `/etc`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Etc {
+    /// The tree's defaults, and the local changes of the merge deployment.
+    Merged,
+    /// The tree's defaults; the changes follow at shutdown, when there will be no more of them.
+    Defaults,
+}
+
 impl<'a> Tree<'a> {
     /// Makes the tree that `plan` describes, and checks that it can be booted.
-    pub(super) fn create(sysroot: &'a Sysroot, settings: &'a Settings, plan: &DeployPlan) -> Result<Self> {
+    pub(super) fn create(
+        sysroot: &'a Sysroot,
+        settings: &'a Settings,
+        plan: &DeployPlan,
+        etc: Etc,
+    ) -> Result<Self> {
         let mut tree =
             Self { sysroot, settings, path: plan.path.clone(), kept: false, etc: None, clashes: Vec::new() };
         let stateroot = format!("ostree/deploy/{}", plan.path.stateroot);
         make_dir(sysroot.root(), &format!("{stateroot}/deploy"), 0o755)?;
         let root = tree.check_out(plan)?;
         etc::create(root.as_fd())?;
-        if let Some(merge) = &plan.merge {
+        if let Some(merge) = plan.merge.as_ref().filter(|_| etc == Etc::Merged) {
             tree.merge_etc(open_dir(sysroot.root(), &merge.to_string())?.as_fd(), root.as_fd())?;
         }
         preflight::check(root.as_fd(), plan.selinux)?;
         bootloader::KernelFiles::find(root.as_fd())?;
         let stateroot = open_dir(sysroot.root(), &stateroot)?;
         var::fill_if_empty(stateroot.as_fd(), root.as_fd())?;
-        var::mark_outdated(stateroot.as_fd())?;
+        if etc == Etc::Merged {
+            var::mark_outdated(stateroot.as_fd())?;
+        }
         backing::create(sysroot, &plan.path)?;
         sysroot.write_origin(&plan.path, &plan.origin)?;
         // Last: nothing may be made or removed at the top of an immutable directory.
@@ -73,7 +89,7 @@ impl<'a> Tree<'a> {
 
     fn merge_etc(&mut self, old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<()> {
         let (changes, report) = etc::merge(old, new)?;
-        self.etc = Some([What::Modified, What::Removed, What::Added].map(|what| changes.count(what)));
+        self.etc = Some(etc::counts(&changes));
         self.clashes = report.clashes;
         Ok(())
     }

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `ostree admin boot-complete`.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+/// Say why the update at the last shutdown failed, if it did: what ostree-boot-complete.service does
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: ostree admin boot-complete")]
+pub(super) struct Args {}
+
+impl Args {
+    pub(super) fn run(&self, path: &Path) -> Result<()> {
+        finalize::boot_complete(path)
+    }
+}

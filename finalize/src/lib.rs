@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The end of an update: the switch at shutdown, and what the next boot makes of it.
+//!
+//! ```text
+//! shutdown     ostree-finalize-staged           the staged deployment becomes the default
+//!              ostree-finalize-staged --hold    keeps /boot mounted until then
+//! next boot    ostree-boot-complete             says why that failed, if it did
+//! good boot    ostree-boot-good                 the switch is proven, and what was there before it is swept
+//! ```
+//!
+//! The commands `ostree admin finalize-staged` and `ostree admin boot-complete`, which units of the C tools call,
+//! are these functions, too. All do nothing on a system that was not booted through a deployment.
+#![forbid(unsafe_code)]
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use sysroot::{Finalized, Sysroot};
+
+/// That it is there says that the system was booted through a deployment.
+const BOOTED: &str = "/run/ostree-booted";
+
+/// What the state of the boot becomes when a soft reboot has ended; same form.
+const NEXT_BOOTED: &str = "/run/ostree/nextroot-booted";
+
+/// Switches to the staged deployment of the physical root at `path`, if there is one and it is not locked.
+pub fn finalize_staged(path: &Path, out: &mut dyn Write) -> Result<()> {
+    if !is_booted() {
+        return Ok(());
+    }
+    let sysroot = Sysroot::open_for_change(path)?;
+    let done = match sysroot.finalize_staged(|| eprintln!("Waiting for the lock of the sysroot"))? {
+        Finalized::NothingStaged => return Ok(writeln!(out, "No deployment staged for finalization")?),
+        Finalized::Locked(path) => {
+            return Ok(writeln!(
+                out,
+                "Not finalizing {path}; it is locked (`ostree admin lock-finalization`)"
+            )?);
+        }
+        Finalized::Done(done) => done,
+    };
+    for warning in done.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    if let Some(summary) = done.etc_summary() {
+        writeln!(out, "{summary}")?;
+    }
+    Ok(writeln!(out, "{}", done.switched.summary())?)
+}
+
+/// Keeps `/boot` of the physical root at `path` in use for as long as the process lives, so that an automount does
+/// not expire.
+pub fn hold(path: &Path) -> Result<Infallible> {
+    let boot = path.join("boot");
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let _held = rustix::fs::openat(CWD, &boot, flags, Mode::empty())
+        .with_context(|| format!("Opening {}", boot.display()))?;
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Ends a soft reboot, and fails with what the last finalization failed with, once: so `systemctl --failed` shows it.
+pub fn boot_complete(path: &Path) -> Result<()> {
+    if !is_booted() && !Path::new(NEXT_BOOTED).exists() {
+        return Ok(());
+    }
+    match rustix::fs::rename(NEXT_BOOTED, BOOTED) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => return Err(error).with_context(|| format!("Renaming {NEXT_BOOTED} to {BOOTED}")),
+    }
+    match Sysroot::open_for_change(path)?.boot_complete()? {
+        None => Ok(()),
+        Some(reason) => {
+            bail!("ostree-finalize-staged.service failed on previous boot: {}", reason.trim_end())
+        }
+    }
+}
+
+/// Proves the switch that led to this boot, and removes what nothing needs any more.
+pub fn boot_good(path: &Path, out: &mut dyn Write) -> Result<()> {
+    if !is_booted() {
+        return Ok(());
+    }
+    let sysroot = Sysroot::open_for_change(path)?;
+    let lock = sysroot.lock(|| eprintln!("Waiting for the lock of the sysroot"))?;
+    let good = sysroot.boot_good(&lock)?;
+    if let Some(reason) = good.unproven {
+        writeln!(
+            out,
+            "Nothing is swept: a boot loader may see the old entries until the next reboot: {reason}"
+        )?;
+    }
+    for path in &good.swept {
+        writeln!(out, "Removed {path}")?;
+    }
+    for deployment in &good.cleaned.deployments {
+        writeln!(out, "Removed {deployment}")?;
+    }
+    for left in &good.cleaned.left {
+        eprintln!("warning: could not remove {left}");
+    }
+    Ok(())
+}
+
+/// `ostree-finalize-staged` with its arguments: none, or `--hold`.
+pub fn finalize_staged_program(mut arguments: impl Iterator<Item = OsString>) -> Result<()> {
+    match (arguments.next(), arguments.next()) {
+        (None, _) => finalize_staged(Path::new("/"), &mut std::io::stdout()),
+        (Some(hold_word), None) if hold_word == "--hold" => hold(Path::new("/")).map(|never| match never {}),
+        _ => bail!("usage: ostree-finalize-staged [--hold]"),
+    }
+}
+
+/// Runs a program, and tells its error as one line.
+pub fn exit(program: impl FnOnce() -> Result<()>) -> ExitCode {
+    env_logger::Builder::new().filter_level(log::LevelFilter::Info).format_timestamp(None).init();
+    match program() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", format!("{error:#}").replace('\n', " "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_booted() -> bool {
+    Path::new(BOOTED).exists()
+}

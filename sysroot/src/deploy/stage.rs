@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Staging: all of a deployment but what changes the running system. The merge of `/etc` and the switch follow at
+//! shutdown, so that what is changed until then is carried over; see [`crate::finalize`].
+//!
+//! What the switch will refuse is refused here, while there is somebody who reads it.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use bootloader::SwitchPlan;
+use fn_error_context::context;
+use formats::bootlink::DeploymentPath;
+use formats::staged::{Place, Staged};
+
+use super::tree::{Etc, Tree};
+use super::{DeployOptions, DeployPlan, Edits};
+use crate::cleanup::Cleaned;
+use crate::entries;
+use crate::lock::Lock;
+use crate::menu::Item;
+use crate::retention::Retention;
+use crate::staged;
+use crate::sysroot::{Loaded, Sysroot};
+
+/// What makes the switch at shutdown.
+const SERVICE: &str = "ostree-finalize-staged.service";
+
+/// Why nothing is staged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StageError {
+    /// Only a running system can be shut down.
+    #[error("Cannot stage deployment: Not currently booted into an OSTree system")]
+    NotBooted,
+    /// At shutdown the deployments are chosen that always stay.
+    #[error("--stage cannot currently be combined with {0}")]
+    Option(&'static str),
+}
+
+/// A deployment that was staged.
+#[derive(Debug)]
+pub struct StagedDeployment {
+    /// Where it is.
+    pub path: DeploymentPath,
+    /// Whether it will stay staged at shutdown.
+    pub locked: bool,
+    /// What was removed afterwards: an earlier staged deployment, and objects.
+    pub cleaned: Cleaned,
+}
+
+impl Sysroot {
+    /// Stages a deployment, in place of another one. With `locked` it will not be switched to at shutdown.
+    #[context("Staging deployment")]
+    pub fn stage(&self, lock: &Lock, options: &DeployOptions, locked: bool) -> Result<StagedDeployment> {
+        check(options)?;
+        let loaded = self.load()?;
+        if !loaded.is_running_system {
+            return Err(StageError::NotBooted.into());
+        }
+        let plan = DeployPlan::new(self, &loaded, options)?;
+        loaded.boot.check()?;
+        let (loader, settings) = self.boot_settings(&loaded)?;
+        start_service()?;
+        let tree = Tree::create(self, &settings, &plan, Etc::Defaults).context("Deploying tree")?;
+
+        let new = plan.new_deployment();
+        let item = |item: &Option<usize>| item.map_or(Item::New(&new), Item::old);
+        let items: Vec<Item<'_>> = plan.list.iter().map(item).collect();
+        let menu = entries::compose(self, &loaded, &items)?;
+        SwitchPlan::new(&loaded.boot, &menu, loader.as_ref(), &settings)?.check(self.places(), &settings)?;
+        let boot_checksum = menu.iter().find(|entry| entry.deployment == plan.path).map(|e| e.boot_checksum);
+        let target =
+            Place { path: plan.path.clone(), boot_checksum: boot_checksum.context("It is not listed")? };
+
+        // Nobody waits for the disk now; at shutdown somebody would.
+        durable::sync_fs(self.root())?;
+        staged::write(&record(&loaded, &plan, options, target, locked))?;
+        tree.keep();
+        self.touch()?;
+        let cleaned = self.clean_up(lock, &settings, options.prune).unwrap_or_else(|error| {
+            log::warn!("{error:#}; `ostree admin cleanup` tries again");
+            Cleaned::default()
+        });
+        Ok(StagedDeployment { path: plan.path, locked, cleaned })
+    }
+}
+
+/// What the record has no place for.
+fn check(options: &DeployOptions) -> Result<(), StageError> {
+    if options.retention != Retention::default() {
+        return Err(StageError::Option("--retain arguments"));
+    }
+    if !options.as_default {
+        return Err(StageError::Option("--not-as-default"));
+    }
+    Ok(())
+}
+
+/// The kernel arguments are written down if they were edited: those of the merge deployment may still change.
+fn record(
+    loaded: &Loaded,
+    plan: &DeployPlan,
+    options: &DeployOptions,
+    target: Place,
+    locked: bool,
+) -> Staged {
+    let merge = plan.merge.as_ref().and_then(|path| loaded.deployments.iter().find(|d| d.path == *path));
+    let kernel_args = plan.kernel_args.iter().map(str::to_owned).collect();
+    Staged {
+        locked,
+        merge: merge.map(|d| Place { path: d.path.clone(), boot_checksum: d.boot_checksum }),
+        kernel_args: (options.kernel_args != Edits::default()).then_some(kernel_args),
+        // What another tool asked for since the last boot stays asked for.
+        extra: loaded.staged.as_ref().map(|earlier| earlier.extra.clone()).unwrap_or_default(),
+        ..Staged::new(target)
+    }
+}
+
+/// Starting it does nothing, but only what was started is stopped at shutdown.
+#[context("Starting {SERVICE}, which applies the update at shutdown")]
+fn start_service() -> Result<()> {
+    let status = Command::new("systemctl").args(["start", SERVICE]).status().context("Running systemctl")?;
+    anyhow::ensure!(status.success(), "systemctl: {status}; see `systemctl status {SERVICE}`");
+    Ok(())
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The second half of a staged deployment, at shutdown, and what the next boot says of it.
+//!
+//! ```text
+//! record    removed first: what fails once would fail again
+//! /etc      the local changes, as they are now that nothing runs any more
+//! switch    the boot entries (see the crate `bootloader`), cleanup without objects
+//! ```
+//!
+//! A failure leaves the old system as the default, and its reason in `/boot/ostree/finalize-failure.stamp`, where
+//! [`Sysroot::boot_complete`] finds it. [`Sysroot::boot_good`] ends the story: the switch is proven, what was there
+//! before it is swept.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use anyhow::{Context, Result, ensure};
+use bootloader::LoaderLink;
+use fn_error_context::context;
+use formats::bootlink::DeploymentPath;
+use formats::kernel_args::KernelArgs;
+use formats::staged::Staged;
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::cleanup::Cleaned;
+use crate::deploy::{Deployed, set_immutable};
+use crate::init::make_dir;
+use crate::lock::Lock;
+use crate::menu::{Item, NewDeployment};
+use crate::preflight::{self, Selinux};
+use crate::retention::{self, Retention};
+use crate::sysroot::{Loaded, Sysroot};
+use crate::{backing, etc, staged, var};
+
+/// Below `/boot/ostree`: why the last finalization failed.
+const STAMP: &str = "finalize-failure.stamp";
+
+/// What became of the staged deployment.
+#[derive(Debug)]
+pub enum Finalized {
+    /// There was none.
+    NothingStaged,
+    /// It stays as it is, for it is locked.
+    Locked(DeploymentPath),
+    /// It is booted next.
+    Done(Box<Deployed>),
+}
+
+/// What a good boot has brought to its end.
+#[derive(Debug)]
+pub struct BootGood {
+    /// Paths that are gone, from the root.
+    pub swept: Vec<String>,
+    /// Why the switch could not be proven, if so: then nothing of the old entries is gone.
+    pub unproven: Option<String>,
+    /// Deployments that are gone.
+    pub cleaned: Cleaned,
+}
+
+impl Sysroot {
+    /// Switches to the staged deployment. A failure is also written down for the next boot; success removes what
+    /// an earlier failure has left. `on_wait` is called if another process holds the lock.
+    pub fn finalize_staged(&self, on_wait: impl FnOnce()) -> Result<Finalized> {
+        let done = self.finalize(on_wait);
+        let stamp = match &done {
+            Ok(Finalized::Done(_)) => self.remove_stamp(),
+            Ok(Finalized::NothingStaged | Finalized::Locked(_)) => Ok(()),
+            Err(error) => self.write_stamp(&format!("{error:#}")),
+        };
+        if let Err(error) = stamp {
+            log::error!("{error:#}");
+        }
+        done
+    }
+
+    #[context("Finalizing staged deployment")]
+    fn finalize(&self, on_wait: impl FnOnce()) -> Result<Finalized> {
+        let Some(record) = staged::read()? else { return Ok(Finalized::NothingStaged) };
+        if record.locked {
+            return Ok(Finalized::Locked(record.target.path));
+        }
+        let lock = self.lock(on_wait)?;
+        let loaded = self.load()?;
+        staged::remove()?;
+        loaded.boot.check()?;
+        ensure!(loaded.boot.loader != LoaderLink::Missing, "There is no /boot/loader; is /boot mounted?");
+
+        let path = &record.target.path;
+        let tree = open_dir(self.root(), &path.to_string()).context("The staged deployment is gone")?;
+        let merge = merge_deployment(&loaded, &record);
+        let mut done = Merged::default();
+        if let Some(merge) = &merge {
+            done = merge_etc(self, merge, tree.as_fd())?;
+        }
+        // Whether SELinux is a reason to refuse it was asked when it was staged.
+        preflight::check(tree.as_fd(), Selinux::Ignore)?;
+        let stateroot = open_dir(self.root(), &format!("ostree/deploy/{}", path.stateroot))?;
+        var::mark_outdated(stateroot.as_fd())?;
+        backing::create(self, path)?;
+        set_immutable(tree.as_fd(), true)?;
+        staged::copy_initrds(&record, self.places().boot)?;
+
+        let new = self.new_deployment(&loaded, &record, merge);
+        let all = &loaded.deployments;
+        let anchor = retention::merge_deployment(all, &path.stateroot);
+        let list = retention::arrange(all, &path.stateroot, anchor, Retention::default(), true);
+        let item = |item: &Option<usize>| item.map_or(Item::New(&new), Item::old);
+        let items: Vec<Item<'_>> = list.iter().map(item).collect();
+        let switched = self.switch_menu(&lock, &loaded, &items, false)?;
+        Ok(Finalized::Done(Box::new(Deployed { etc: done.counts, clashes: done.clashes, switched })))
+    }
+
+    fn new_deployment(
+        &self,
+        loaded: &Loaded,
+        record: &Staged,
+        merge: Option<DeploymentPath>,
+    ) -> NewDeployment {
+        let path = record.target.path.clone();
+        let inherited = || loaded.deployments.iter().find(|d| Some(&d.path) == merge.as_ref());
+        let kernel_args = match &record.kernel_args {
+            Some(args) => KernelArgs::parse(&args.join(" ")),
+            None => inherited().map(|d| d.kernel_args()).unwrap_or_default(),
+        };
+        NewDeployment {
+            version: self.version_of(&path),
+            path,
+            merge,
+            kernel_args,
+            boot_checksum: Some(record.target.boot_checksum),
+            overlay_initrds: record.overlay_initrds.clone(),
+            extra: record.extra.clone(),
+        }
+    }
+
+    /// What the next boot has to say about the last shutdown: why its finalization failed. Says it once.
+    #[context("Looking for a failed finalization")]
+    pub fn boot_complete(&self) -> Result<Option<String>> {
+        let Some(dir) = self.stamp_dir()? else { return Ok(None) };
+        let file = match rustix::fs::openat(&dir, STAMP, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut text = Vec::new();
+        std::io::Read::read_to_end(&mut std::fs::File::from(file), &mut text)?;
+        self.remove_stamp()?;
+        Ok(Some(String::from_utf8_lossy(&text).into_owned()))
+    }
+
+    /// After a good boot: proves the switch that led to it, and removes what was kept in case it had not.
+    #[context("Finishing the boot")]
+    pub fn boot_good(&self, lock: &Lock) -> Result<BootGood> {
+        let loaded = self.load()?;
+        let (_, settings) = self.boot_settings(&loaded)?;
+        let mut good = BootGood { swept: Vec::new(), unproven: None, cleaned: Cleaned::default() };
+        // Nobody freezes a file system for nothing.
+        if loaded.boot.record.is_some() || loaded.boot.loader_names.len() > 1 {
+            let (proof, swept) = bootloader::sweep(self.places(), &settings)?;
+            if let durable::Proof::Unproven(reason) = proof {
+                good.unproven = Some(reason.to_string());
+            }
+            good.swept = swept.removed;
+        }
+        good.cleaned = self.clean_up(lock, &settings, false)?;
+        Ok(good)
+    }
+
+    #[context("Writing /boot/ostree/{STAMP}")]
+    fn write_stamp(&self, text: &str) -> Result<()> {
+        make_dir(self.places().boot, "ostree", 0o755)?;
+        let dir = self.stamp_dir()?.context("It is gone again")?;
+        durable::replace(dir.as_fd(), STAMP, text.as_bytes(), Mode::from_raw_mode(0o644))
+    }
+
+    #[context("Removing /boot/ostree/{STAMP}")]
+    fn remove_stamp(&self) -> Result<()> {
+        let Some(dir) = self.stamp_dir()? else { return Ok(()) };
+        match rustix::fs::unlinkat(&dir, STAMP, AtFlags::empty()) {
+            Ok(()) => durable::sync_dir(dir.as_fd()),
+            Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn stamp_dir(&self) -> Result<Option<OwnedFd>> {
+        etc::open_dir(self.places().boot, c"ostree")
+    }
+}
+
+/// What the merge of `/etc` has done.
+#[derive(Default)]
+struct Merged {
+    counts: Option<[usize; 3]>,
+    clashes: Vec<etc_merge::Clash>,
+}
+
+fn merge_etc(sysroot: &Sysroot, merge: &DeploymentPath, tree: BorrowedFd<'_>) -> Result<Merged> {
+    let old = open_dir(sysroot.root(), &merge.to_string())?;
+    let (changes, report) = etc::merge(old.as_fd(), tree)?;
+    Ok(Merged { counts: Some(etc::counts(&changes)), clashes: report.clashes })
+}
+
+/// The deployment that the record names. If that is gone, the one that a new deployment would take over from now.
+fn merge_deployment(loaded: &Loaded, record: &Staged) -> Option<DeploymentPath> {
+    let merge = record.merge.as_ref()?;
+    let all = &loaded.deployments;
+    if all.iter().any(|d| d.path == merge.path) {
+        return Some(merge.path.clone());
+    }
+    let now = retention::merge_deployment(all, &record.target.path.stateroot);
+    let now = now.and_then(|index| all.get(index)).map(|d| d.path.clone());
+    log::warn!("{} is gone; taking the configuration of {now:?}", merge.path);
+    now
+}
+
+fn open_dir(root: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(root, path, flags, Mode::empty()).with_context(|| format!("Opening {path}"))
+}

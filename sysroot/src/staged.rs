@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The record of the staged deployment in `/run/ostree`, as the C tools have it.
+//!
+//! It is volatile on purpose: what it says is true for the running system only.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use anyhow::{Context, Result};
+use fn_error_context::context;
+use formats::bls::Entry;
+use formats::staged::Staged;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::deployment::Deployment;
+use crate::init::make_dir;
+use crate::lock::Lock;
+use crate::sysroot::Sysroot;
+
+/// Where it is.
+const DIR: &str = "/run/ostree";
+
+/// The record.
+const RECORD: &str = "staged-deployment";
+
+/// While this is there the deployment stays staged at shutdown. It is older than the key in the record, and can be
+/// made before there is a record.
+const LOCKED: &str = "staged-deployment-locked";
+
+/// More initrds, by their checksum.
+const INITRDS: &str = "/run/ostree/staged-initrds";
+
+/// Reads the record.
+#[context("Reading {DIR}/{RECORD}")]
+pub(crate) fn read() -> Result<Option<Staged>> {
+    let Some(dir) = open_dir(DIR)? else { return Ok(None) };
+    let file = match rustix::fs::openat(&dir, RECORD, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut std::fs::File::from(file), &mut bytes)?;
+    let mut staged = Staged::parse(&bytes)?;
+    staged.locked |= rustix::fs::statat(&dir, LOCKED, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+    Ok(Some(staged))
+}
+
+/// Writes the record, in place of another one.
+#[context("Writing {DIR}/{RECORD}")]
+pub(crate) fn write(staged: &Staged) -> Result<()> {
+    make_dir(CWD, DIR, 0o755)?;
+    let dir = open_dir(DIR)?.context("It is gone again")?;
+    if staged.locked {
+        // First: nobody may see the record without its lock.
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        rustix::fs::openat(&dir, LOCKED, flags, Mode::from_raw_mode(0o640)).context("Creating its lock")?;
+    }
+    durable::replace(dir.as_fd(), RECORD, &staged.to_bytes(), Mode::from_raw_mode(0o644))?;
+    if staged.locked { Ok(()) } else { unlink(&dir, LOCKED) }
+}
+
+/// Removes the record, and its lock after it.
+#[context("Removing {DIR}/{RECORD}")]
+pub(crate) fn remove() -> Result<()> {
+    let Some(dir) = open_dir(DIR)? else { return Ok(()) };
+    unlink(&dir, RECORD)?;
+    unlink(&dir, LOCKED)
+}
+
+/// The boot entry that it would have now, as far as it can be known: its kernel arguments.
+pub(crate) fn entry(staged: &Staged, deployments: &[Deployment]) -> Entry {
+    let options = match (&staged.kernel_args, &staged.merge) {
+        (Some(args), _) => args.join(" "),
+        (None, Some(merge)) => {
+            let merge = deployments.iter().find(|d| d.path == merge.path);
+            merge.map(|d| d.entry.options()).unwrap_or_default()
+        }
+        (None, None) => String::new(),
+    };
+    let mut entry = Entry::default();
+    entry.push("options", &options);
+    entry
+}
+
+/// Copies the initrds of the record to where boot entries name them.
+#[context("Copying the staged initrds")]
+pub(crate) fn copy_initrds(staged: &Staged, boot: impl AsFd) -> Result<()> {
+    const TO: &str = "ostree/initramfs-overlays";
+    if staged.overlay_initrds.is_empty() {
+        return Ok(());
+    }
+    let from = open_dir(INITRDS)?.with_context(|| format!("There is no {INITRDS}"))?;
+    make_dir(&boot, "ostree", 0o755)?;
+    make_dir(&boot, TO, 0o755)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let to = rustix::fs::openat(&boot, TO, flags, Mode::empty())?;
+    for checksum in &staged.overlay_initrds {
+        let (source, name) = (checksum.to_string(), format!("{checksum}.img"));
+        durable::copy_file_replace((from.as_fd(), &source), (to.as_fd(), &name))?;
+    }
+    Ok(())
+}
+
+impl Sysroot {
+    /// Keeps the staged deployment staged at shutdown, or no longer. `None` where nothing is staged, else whether
+    /// that changed anything.
+    pub fn lock_finalization(&self, _lock: &Lock, locked: bool) -> Result<Option<bool>> {
+        let Some(record) = self.load()?.staged else { return Ok(None) };
+        if record.locked == locked {
+            return Ok(Some(false));
+        }
+        write(&Staged { locked, ..record })?;
+        self.touch()?;
+        Ok(Some(true))
+    }
+}
+
+fn open_dir(path: &str) -> Result<Option<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
+        Ok(dir) => Ok(Some(dir)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("Opening {path}")),
+    }
+}
+
+fn unlink(dir: &OwnedFd, name: &str) -> Result<()> {
+    match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("Removing {name}")),
+    }
+}
