@@ -4,6 +4,7 @@
 //! The C tools use `tmp/staging-BOOTID-…` and take over what a killed process left there. Ours hold files
 //! under their final names while they are written, so the name differs: nobody may mistake a piece for a whole.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -36,6 +37,8 @@ pub(crate) struct Staging<'r> {
     present: [bool; FANOUTS],
     /// Fan-out directories that exist in staging.
     staged: [bool; FANOUTS],
+    /// Paths of commits that may be in staging.
+    commits: BTreeSet<String>,
 }
 
 impl<'r> Staging<'r> {
@@ -53,8 +56,8 @@ impl<'r> Staging<'r> {
                 made => made?,
             }
             let dir = openat(repo.dir(), name.as_str(), crate::open::DIR_FLAGS, Permissions::empty())?;
-            let mut out =
-                Self { repo, dir, name, _lock: lock, present: [false; FANOUTS], staged: [false; FANOUTS] };
+            let (present, staged) = ([false; FANOUTS], [false; FANOUTS]);
+            let mut out = Self { repo, dir, name, _lock: lock, present, staged, commits: BTreeSet::new() };
             scan::entries(repo.objects(), |name, _| {
                 if let Some(present) = fanout_index(name).and_then(|index| out.present.get_mut(index)) {
                     *present = true;
@@ -97,15 +100,20 @@ impl<'r> Staging<'r> {
                 .with_context(|| format!("mkdir({}/{fanout})", self.name))?;
             *staged = true;
         }
+        if path.ends_with(".commit") {
+            self.commits.insert(path.to_owned());
+        }
         Ok(())
     }
 
-    /// Makes all objects durable, then visible. A fan-out directory that is new moves as a whole.
+    /// Makes all objects durable, then visible: commits last, so that one that is there is whole. A fan-out directory
+    /// that is new moves as a whole.
     pub(crate) fn publish(&mut self) -> Result<()> {
         let sync = self.repo.settings().fsync;
         if sync && self.staged.contains(&true) {
             syncfs(&self.dir).with_context(|| format!("Syncing {}", self.name))?;
         }
+        let commits = self.set_commits_aside()?;
         let mut touched = Vec::new();
         for index in 0..FANOUTS {
             if !self.staged.get(index).copied().unwrap_or(false) {
@@ -133,7 +141,29 @@ impl<'r> Staging<'r> {
             fsync(self.repo.objects())
                 .with_context(|| format!("Syncing {}/objects", self.repo.path().display()))?;
         }
+        for (aside, path) in &commits {
+            renameat(&self.dir, aside.as_str(), self.repo.objects(), path.as_str())
+                .with_context(|| format!("Moving {path} into {}/objects", self.repo.path().display()))?;
+            if sync {
+                bytes::sync_dir(self.repo.objects(), path.get(..2).unwrap_or_default())?;
+            }
+        }
         Ok(())
+    }
+
+    /// Moves commits out of their fan-out directories; where each is now, and where it belongs.
+    fn set_commits_aside(&mut self) -> Result<Vec<(String, String)>> {
+        let mut aside = Vec::new();
+        for path in std::mem::take(&mut self.commits) {
+            let name = format!("commit-{}", aside.len());
+            match renameat(&self.dir, path.as_str(), &self.dir, name.as_str()) {
+                Ok(()) => aside.push((name, path)),
+                // It was there already, or could not be linked.
+                Err(Errno::NOENT) => {}
+                Err(error) => return Err(error).with_context(|| format!("Moving {path} aside")),
+            }
+        }
+        Ok(aside)
     }
 
     fn move_files(&self, fanout: &str) -> Result<()> {

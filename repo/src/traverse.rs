@@ -49,7 +49,7 @@ impl Reachable {
     }
 
     /// Adds a commit and its parents. A parent that is not there ends the history, as after a shallow pull; a
-    /// commit that was pulled without its tree adds only itself.
+    /// partial commit adds what is there of its tree.
     ///
     /// Errors: an object that a whole commit needs is missing or corrupt.
     pub fn add_history(
@@ -70,8 +70,9 @@ impl Reachable {
                 Err(error) if checksum != *commit && is_missing(&error, &name) => return Ok(()),
                 loaded => loaded?,
             };
-            if self.0.insert(name) && !commits_only && !repo.is_partial(&checksum)? {
-                self.add_tree(repo, loaded.tree, loaded.meta)?;
+            if self.0.insert(name) && !commits_only {
+                let partial = repo.is_partial(&checksum)?;
+                self.add_tree(repo, loaded.tree, loaded.meta, partial)?;
             }
             if left == 0 {
                 return Ok(());
@@ -82,15 +83,20 @@ impl Reachable {
         Ok(())
     }
 
-    /// Adds a directory and all below it; what is known already is not walked again.
-    pub fn add_tree(&mut self, repo: &Repo, tree: Checksum, meta: Checksum) -> Result<()> {
+    /// Adds a directory and all below it; what is known already is not walked again. Of a `partial` tree
+    /// directories may be missing.
+    pub fn add_tree(&mut self, repo: &Repo, tree: Checksum, meta: Checksum, partial: bool) -> Result<()> {
         let mut trees = vec![tree];
         self.0.insert(ObjectName::new(meta, ObjectType::DirMeta));
         while let Some(tree) = trees.pop() {
-            if !self.0.insert(ObjectName::new(tree, ObjectType::DirTree)) {
+            let name = ObjectName::new(tree, ObjectType::DirTree);
+            if !self.0.insert(name) {
                 continue;
             }
-            let data = repo.load_dirtree(&tree)?;
+            let data = match repo.load_dirtree(&tree) {
+                Err(error) if partial && is_missing(&error, &name) => continue,
+                data => data?,
+            };
             let dir = repo.parse_dirtree(&tree, &data)?;
             self.0.extend(dir.files.iter().map(|file| ObjectName::new(file.checksum, ObjectType::File)));
             self.0.extend(dir.dirs.iter().map(|dir| ObjectName::new(dir.meta, ObjectType::DirMeta)));
@@ -121,7 +127,7 @@ impl Repo {
     pub fn set_partial(&self, commit: &Checksum, partial: bool) -> Result<()> {
         let path = format!("state/{commit}.commitpartial");
         if partial {
-            return crate::bytes::replace(self.dir(), &path, b"", self.settings().fsync);
+            return crate::bytes::replace(self.dir(), &path, b"");
         }
         match rustix::fs::unlinkat(self.dir(), path.as_str(), rustix::fs::AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
