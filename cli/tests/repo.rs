@@ -14,27 +14,58 @@ use world::World;
 
 const MODES: [&str; 3] = ["bare", "bare-user", "archive"];
 
+/// The tour of the introduction as a shell script: what it prints is what the words promise.
+const TOUR: &str = r#"set -e
+ostree --repo=repo init
+mkdir tree; echo "Hello world!" > tree/hello.txt
+ostree --repo=repo commit --branch=foo tree/
+ostree --repo=repo refs
+ostree --repo=repo ls foo
+ostree --repo=repo cat foo /hello.txt
+ostree --repo=repo checkout foo tree-checkout/
+cat tree-checkout/hello.txt
+"#;
+
 #[test]
 fn the_tour_of_the_introduction() {
+    let listing = "d00755 0 0      0 /\n-00644 0 0     13 /hello.txt\n";
+    assert_eq!(tour("umask 022", &[]), format!("foo\n{listing}Hello world!\nHello world!\n"));
+}
+
+#[test]
+fn the_tour_as_a_user() {
+    let listing = "d00775 1000 1000      0 /\n-00664 1000 1000     13 /hello.txt\n";
+    let user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
+    assert_eq!(tour("umask 002", &user), format!("foo\n{listing}Hello world!\nHello world!\n"));
+}
+
+/// What the tour prints after the commit's checksum, in a directory of its own. As who it is run is up to `prefix`.
+fn tour(umask: &str, prefix: &[&str]) -> String {
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "the tour is taken as root and as a user: run this as root"
+    );
     let world = World::empty();
-    world.ok("--repo=repo init");
-    std::fs::create_dir(world.path("tree")).unwrap();
-    world.write("tree/hello.txt", "Hello world!\n");
-    // As with umask 002.
-    for (name, mode) in [("tree", 0o775), ("tree/hello.txt", 0o664)] {
-        std::fs::set_permissions(world.path(name), Permissions::from_mode(mode)).unwrap();
+    // The program may be in a place that a user cannot reach.
+    std::fs::create_dir(world.path("bin")).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_ostree"), world.path("bin/ostree")).unwrap();
+    for path in ["", "bin"] {
+        std::fs::set_permissions(world.path(path), Permissions::from_mode(0o777)).unwrap();
     }
-    let owner = std::fs::metadata(world.path("tree")).unwrap();
-    let (uid, gid) = (owner.uid(), owner.gid());
-    let commit = world.ok("--repo=repo commit --branch=foo tree/");
-    assert_eq!(commit.trim_end().len(), 64);
-    assert_eq!(world.ok("--repo=repo refs"), "foo\n");
-    let listing = format!("d00775 {uid} {gid}      0 /\n-00664 {uid} {gid}     13 /hello.txt\n");
-    assert_eq!(world.ok("--repo=repo ls foo"), listing);
-    assert_eq!(world.ok("--repo=repo cat foo /hello.txt"), "Hello world!\n");
-    assert_eq!(world.ok("--repo=repo checkout foo tree-checkout/"), "");
-    assert_eq!(world.read("tree-checkout/hello.txt"), "Hello world!\n");
-    assert_eq!(world.ok("--repo=repo rev-parse foo"), commit);
+    let script = format!("{umask}\n{TOUR}");
+    let words = [prefix, &["sh", "-c", &script]].concat();
+    let output = std::process::Command::new(words[0])
+        .args(&words[1..])
+        .current_dir(world.path(""))
+        .env("PATH", format!("{}:/usr/bin:/bin", world.path("bin").display()))
+        .output()
+        .unwrap();
+    let (printed, errors) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success() && errors.is_empty(), "{errors}");
+    let (checksum, rest) = printed.split_once('\n').unwrap();
+    assert_eq!(checksum.len(), 64);
+    rest.to_owned()
 }
 
 #[test]
@@ -148,7 +179,8 @@ fn bad_words_are_told_in_one_line() {
 /// Runs `damage` on the first object of that kind and expects `words` to fail with its name.
 fn damaged(mode: &str, suffix: &str, words: &str, damage: impl Fn(&std::path::Path)) {
     let world = World::with_commit(mode);
-    let object = world.objects(suffix).into_iter().max_by_key(|path| path.symlink_metadata().unwrap().len()).unwrap();
+    let object =
+        world.objects(suffix).into_iter().max_by_key(|path| path.symlink_metadata().unwrap().len()).unwrap();
     damage(&object);
     let before = world.snapshot("repo/refs");
     let error = world.fails(words);

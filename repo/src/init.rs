@@ -53,9 +53,7 @@ impl Repo {
         }
         match statat(&dir, "config", rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
             // The configuration comes last: what has one is whole.
-            Err(Errno::NOENT) => {
-                bytes::replace(&dir, "config", config(options)?.to_string().as_bytes(), true)?
-            }
+            Err(Errno::NOENT) => bytes::replace(&dir, "config", config(options)?.to_string().as_bytes())?,
             Err(error) => return Err(error).context("config"),
             Ok(_) => {}
         }

@@ -86,7 +86,7 @@ impl Repo {
     #[context("Writing {}/config", self.path.display())]
     pub fn write_config(&mut self, config: Keyfile) -> Result<()> {
         let settings = Settings::from_keyfile(&config)?;
-        bytes::replace(&self.dir, "config", config.to_string().as_bytes(), self.settings.fsync)?;
+        bytes::replace(&self.dir, "config", config.to_string().as_bytes())?;
         self.config = config;
         self.settings = settings;
         Ok(())

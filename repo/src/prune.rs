@@ -131,12 +131,7 @@ impl Repo {
             let mut tombstone = DictBuilder::new();
             tombstone.insert("commit", Value::bytes(commit.as_bytes()));
             let path = self.loose_path(ObjectName::new(*commit, ObjectType::TombstoneCommit));
-            crate::bytes::replace(
-                self.objects(),
-                path.as_str(),
-                tombstone.build().data(),
-                self.settings().fsync,
-            )?;
+            crate::bytes::replace(self.objects(), path.as_str(), tombstone.build().data())?;
         }
         self.delete_object(ObjectName::new(*commit, ObjectType::Commit))?;
         match self.delete_object(ObjectName::new(*commit, ObjectType::CommitMeta)) {

@@ -236,7 +236,7 @@ impl Repo {
     pub fn set_ref(&self, refspec: &Refspec, commit: &Checksum) -> Result<()> {
         let path = refspec.path();
         self.make_parents(&path)?;
-        bytes::replace(self.dir(), &path, format!("{commit}\n").as_bytes(), self.settings().fsync)?;
+        bytes::replace(self.dir(), &path, format!("{commit}\n").as_bytes())?;
         self.touch()
     }
 

@@ -57,6 +57,8 @@ pub struct Transaction<'r> {
     stats: Stats,
     refs: Vec<(Refspec, Checksum)>,
     detached: Vec<(Checksum, Value)>,
+    /// Commits whose trees were written as a whole.
+    whole: Vec<Checksum>,
     header: Vec<u8>,
     content: Vec<u8>,
     /// Whether the file system refused to share blocks once.
@@ -80,6 +82,7 @@ impl Repo {
             stats: Stats::default(),
             refs: Vec::new(),
             detached: Vec::new(),
+            whole: Vec::new(),
             header: Vec::new(),
             content: Vec::new(),
             no_clone: false,
@@ -137,9 +140,11 @@ impl Transaction<'_> {
         self.write_metadata(ObjectType::DirMeta, &meta.serialize())
     }
 
-    /// Writes a commit.
+    /// Writes a commit whose tree was written before, so that it is not partial, whatever it was.
     pub fn write_commit(&mut self, commit: &Commit) -> Result<Checksum> {
-        self.write_metadata(ObjectType::Commit, &commit.serialize()?)
+        let checksum = self.write_metadata(ObjectType::Commit, &commit.serialize()?)?;
+        self.whole.push(checksum);
+        Ok(checksum)
     }
 
     /// Sets the metadata beside a commit when the transaction is committed.
@@ -418,6 +423,9 @@ impl Transaction<'_> {
     /// Makes the objects durable and visible, then the metadata beside commits, then the refs.
     pub fn commit(mut self) -> Result<Stats> {
         self.staging.publish()?;
+        for commit in &self.whole {
+            self.repo.set_partial(commit, false)?;
+        }
         for (commit, metadata) in std::mem::take(&mut self.detached) {
             self.repo.write_detached_metadata(&commit, &metadata)?;
         }
@@ -433,7 +441,7 @@ impl Repo {
     pub fn write_detached_metadata(&self, commit: &Checksum, metadata: &Value) -> Result<()> {
         let name = ObjectName::new(*commit, ObjectType::CommitMeta);
         let path = self.loose_path(name);
-        bytes::replace(self.objects(), path.as_str(), metadata.data(), self.settings().fsync)
+        bytes::replace(self.objects(), path.as_str(), metadata.data())
             .with_context(|| format!("Writing object {name}"))
     }
 }

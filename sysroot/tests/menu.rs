@@ -38,7 +38,7 @@ fn a_removed_deployment_is_gone_with_all_that_was_its() {
     let lock = sysroot.lock(|| ()).unwrap();
     let switched = sysroot.undeploy(&lock, 0).unwrap();
     assert_eq!(switched.count_change, -1);
-    assert_eq!(world.menu(), [older.clone()]);
+    assert_eq!(world.menu(), std::slice::from_ref(&older));
     let stateroot = world.root().join("ostree/deploy").join(world::STATEROOT);
     for path in [format!("deploy/{newer}"), format!("deploy/{newer}.origin"), format!("backing/{newer}")] {
         assert!(!stateroot.join(&path).exists(), "{path}");
