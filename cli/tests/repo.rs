@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The repository commands, as people and scripts run them.
 //!
-//! Bare repositories keep owners, so these tests run as any user who owns the files they make.
+//! The tour is taken as root and as a user, so these tests run as root.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, which clippy takes for none")]
 

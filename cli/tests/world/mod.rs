@@ -2,6 +2,7 @@
 //! A directory of its own with a repository and a tree, and a program that is run there.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test world says what it expects by unwrapping it")]
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
