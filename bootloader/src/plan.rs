@@ -169,6 +169,23 @@ pub enum PlanError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There are boot links, but no entries for them: what they lead to would get lost.
+    #[error(
+        "There is no /boot/loader, but /ostree/boot.0 or boot.1: mount the boot file system at /boot, or remove those \
+         links if nothing is booted from here, and try again"
+    )]
+    NoLoader,
+    /// An entry whose deployment cannot be found: it would get lost.
+    #[error(
+        "Boot entry {entry}: {bootlink} leads to no deployment; make it a link to ../../../deploy/STATEROOT/deploy/\
+         CHECKSUM.SERIAL, or remove the entry, and try again"
+    )]
+    NoDeployment {
+        /// Its file name.
+        entry: String,
+        /// Its `ostree=`.
+        bootlink: String,
+    },
     /// There must be something to boot.
     #[error("There is no deployment to make a boot entry for")]
     NoEntries,
@@ -194,7 +211,17 @@ impl BootState {
         match &self.loader {
             LoaderLink::Directory => return Err(PlanError::LoaderIsDirectory),
             LoaderLink::Other(target) => return Err(PlanError::LoaderIsOther(target.clone())),
+            // A first switch that was interrupted has left its note.
+            LoaderLink::Missing
+                if self.record.is_none() && self.sub_boot_versions.iter().any(Option::is_some) =>
+            {
+                return Err(PlanError::NoLoader);
+            }
             LoaderLink::Missing | LoaderLink::Version(_) | LoaderLink::Dangling(_) => {}
+        }
+        if let Some(lost) = self.entries.iter().find(|entry| entry.deployment.is_none()) {
+            let (entry, bootlink) = (lost.name.to_string(), lost.bootlink.to_string());
+            return Err(PlanError::NoDeployment { entry, bootlink });
         }
         match self.unreadable.first() {
             Some(bad) => Err(PlanError::Unreadable { path: bad.path.clone(), reason: bad.reason.clone() }),

@@ -72,6 +72,22 @@ fn odd_loaders_are_named() {
     assert_eq!(err, PlanError::NoOstree);
 }
 
+/// With `/boot` not mounted, or a boot link that leads nowhere, the deployments behind are out of sight, not gone.
+#[test]
+fn deployments_that_cannot_be_found_stop_a_switch() {
+    let world = World::new();
+    world.switch(&[world.nth(1, "one")]);
+    // The world holds /boot open, so its link goes instead of the mount.
+    std::fs::rename(world.path("boot/loader"), world.path("away")).unwrap();
+    assert!(refusal(&world).contains("mount the boot file system at /boot"));
+    std::fs::rename(world.path("away"), world.path("boot/loader")).unwrap();
+    world.state().check().unwrap();
+
+    std::fs::remove_file(world.path("ostree/boot.1")).unwrap();
+    let said = refusal(&world);
+    assert!(said.starts_with("Boot entry ostree-1.conf: /ostree/boot.1/"), "{said}");
+}
+
 /// A link to a set of entries that is gone, and one that leads nowhere at all, are repaired by the next switch.
 #[test]
 fn a_dangling_loader_link_is_no_obstacle() {

@@ -46,6 +46,8 @@ impl Sysroot {
     #[context("Cleaning up")]
     pub(crate) fn clean_up(&self, _lock: &Lock, settings: &Settings, prune: bool) -> Result<Cleaned> {
         let loaded = self.load()?;
+        // What cannot be found now would count as what nothing leads to.
+        loaded.boot.check()?;
         let mut cleaned = Cleaned::default();
         let mut linked = bootloader::linked_deployments(self.places(), settings)?;
         linked.extend(loaded.staged.as_ref().map(|staged| staged.target.path.clone()));
