@@ -56,6 +56,17 @@ impl World {
         })
     }
 
+    /// The same on an xfs, in as small an image as it takes.
+    pub(crate) fn on_xfs() -> Self {
+        Self::initialised(|dir| {
+            let (image, mount) = (dir.join("image"), dir.join("root"));
+            fs::File::create(&image).unwrap().set_len(320 << 20).unwrap();
+            run(Command::new("mkfs.xfs").arg("-q").arg(&image));
+            run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&mount));
+            Some(Disk(mount))
+        })
+    }
+
     fn initialised(mount: impl FnOnce(&Path) -> Option<Disk>) -> Self {
         assert!(rustix::process::geteuid().is_root(), "these tests set the immutable flag: run them as root");
         let mut world = Self { dir: tempfile::tempdir().unwrap(), disk: None };

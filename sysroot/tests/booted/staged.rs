@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Staging, what may happen to a staged deployment, and its finalization.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use formats::Checksum;
+use sysroot::deploy::DeployOptions;
+use sysroot::{Finalized, Retention, Sysroot};
+
+use crate::system::{
+    Boot, RECORD, STAMP, boot, default_entry, deploy_first, deployment, finalize, list, open, record,
+    running, stage, status, try_finalize, try_stage,
+};
+use crate::world::World;
+use crate::{Case, Need};
+
+pub(crate) const CASES: &[Case] = &[
+    ("an_update_is_staged_and_applied_at_shutdown", Need::Nothing, staged_and_finalized),
+    ("staging_again_takes_the_place_of_the_former", Need::Nothing, staged_again),
+    ("a_locked_deployment_waits", Need::Nothing, locked),
+    ("what_puts_another_one_first_gives_it_up", Need::Nothing, given_up),
+    ("what_leaves_it_first_keeps_it", Need::Nothing, kept),
+    ("kernel_arguments_of_a_staged_deployment", Need::Nothing, kernel_arguments),
+    ("a_failure_is_told_at_the_next_boot", Need::Nothing, failure),
+    ("a_record_of_no_use_stops_nothing_but_the_switch", Need::Nothing, useless_record),
+    ("keys_and_initrds_of_other_tools_come_along", Need::Nothing, of_other_tools),
+    ("what_cannot_be_is_refused_at_once", Need::Nothing, refused),
+    ("what_the_switch_would_refuse_is_refused_at_once", Need::Nothing, reboot_first),
+    ("a_good_boot_ends_the_update", Need::Nothing, good_boot),
+];
+
+fn staged_and_finalized() {
+    running();
+    let (entry, changed) = (default_entry(), || fs::metadata("/sysroot/ostree/deploy").unwrap().mtime_nsec());
+    fs::write("/etc/early", "early\n").unwrap();
+    let before = changed();
+    let name = stage();
+    assert_ne!(changed(), before, "who watches the deployments is told");
+    assert_eq!(list(), ["2s", "1*"]);
+    assert!(status().to_string().starts_with(&format!("  testos {name} (staged)\n    Version: 2\n")));
+    assert!(status().deployments[0].pending);
+    assert!(status().deployments[0].kernel_args.starts_with("root=LABEL=r rw "));
+    assert_eq!(default_entry(), entry, "the boot menu is as it was");
+    assert_eq!(fs::read_to_string("/run/systemctl.log").unwrap(), "start ostree-finalize-staged.service\n");
+    assert!(!deployment(&name).join("etc/early").exists());
+
+    fs::write("/etc/conf", "local\n").unwrap();
+    fs::remove_file("/etc/d/more").unwrap();
+    fs::write("/sysroot/ostree/deploy/testos/var/.updated", "").unwrap();
+    fs::create_dir_all("/boot/ostree").unwrap();
+    fs::write(STAMP, "of an earlier shutdown").unwrap();
+    let done = finalize();
+    assert_eq!(done.etc, Some([1, 1, 1]));
+    assert_eq!(list(), ["2", "1*"]);
+    let tree = deployment(&name);
+    for (path, text) in [("conf", "local\n"), ("early", "early\n"), ("new", "default\n")] {
+        assert_eq!(fs::read_to_string(tree.join("etc").join(path)).unwrap(), text);
+    }
+    assert!(!tree.join("etc/d/more").exists());
+    assert!(fs::write(tree.join("x"), "").is_err(), "the top of a deployment is immutable");
+    assert!(!Path::new("/sysroot/ostree/deploy/testos/var/.updated").exists());
+    assert!(!Path::new(RECORD).exists() && !Path::new(STAMP).exists());
+    assert!(
+        default_entry().contains("\noptions root=LABEL=r rw ostree=/ostree/boot."),
+        "{}",
+        default_entry()
+    );
+    assert!(matches!(try_finalize().unwrap(), Finalized::NothingStaged));
+}
+
+fn staged_again() {
+    running();
+    let first = try_stage(&DeployOptions::new("main"), true).unwrap();
+    let second = stage();
+    assert_ne!(first, second);
+    assert!(!deployment(&first).exists(), "there is one at a time");
+    assert_eq!(list(), ["2s", "1*"], "the lock was the former one's");
+    finalize();
+    assert_eq!(list(), ["2", "1*"]);
+}
+
+fn locked() {
+    running();
+    let set = |on| {
+        let sysroot = open();
+        let lock = sysroot.lock(|| ()).unwrap();
+        sysroot.lock_finalization(&lock, on).unwrap()
+    };
+    assert_eq!(set(true), None);
+    try_stage(&DeployOptions::new("main"), true).unwrap();
+    assert_eq!(list(), ["2sl", "1*"]);
+    assert!(record().locked && Path::new("/run/ostree/staged-deployment-locked").exists());
+    assert!(status().to_string().contains(" (finalization locked)\n"));
+    assert_eq!(set(true), Some(false));
+    assert!(matches!(try_finalize().unwrap(), Finalized::Locked(_)));
+    assert_eq!(list(), ["2sl", "1*"], "it is still there");
+    assert_eq!(set(false), Some(true));
+    assert_eq!(list(), ["2s", "1*"]);
+    // The older form alone counts as well.
+    fs::write("/run/ostree/staged-deployment-locked", "").unwrap();
+    assert!(matches!(try_finalize().unwrap(), Finalized::Locked(_)));
+    assert_eq!(set(false), Some(true));
+    finalize();
+}
+
+fn given_up() {
+    running();
+    type Change = fn(&Sysroot, &sysroot::Lock);
+    let changes: [Change; 4] = [
+        |sysroot, lock| drop(sysroot.undeploy(lock, 0).unwrap()),
+        |sysroot, lock| drop(sysroot.rollback(lock).unwrap()),
+        |sysroot, lock| drop(sysroot.set_default(lock, 1).unwrap()),
+        |sysroot, lock| drop(sysroot.deploy(lock, &DeployOptions::new("main")).unwrap()),
+    ];
+    for (index, change) in changes.into_iter().enumerate() {
+        let name = stage();
+        let sysroot = open();
+        change(&sysroot, &sysroot.lock(|| ()).unwrap());
+        assert!(!Path::new(RECORD).exists(), "{index}");
+        assert!(!deployment(&name).exists(), "{index}");
+        assert!(matches!(try_finalize().unwrap(), Finalized::NothingStaged));
+    }
+    assert_eq!(list(), ["2", "1*"], "what was deployed is there");
+}
+
+fn kept() {
+    running();
+    let sysroot = open();
+    let lock = sysroot.lock(|| ()).unwrap();
+    sysroot.deploy(&lock, &DeployOptions::new("main")).unwrap();
+    drop(lock);
+    let name = stage();
+    assert_eq!(list(), ["2s", "2", "1*"]);
+    let lock = sysroot.lock(|| ()).unwrap();
+    sysroot.undeploy(&lock, 1).unwrap();
+    sysroot.set_default(&lock, 0).unwrap();
+    let booted = sysroot.load().unwrap().deployments[1].clone();
+    assert!(sysroot.pin(&lock, &booted, true).unwrap());
+    let cleaned = sysroot.cleanup(&lock).unwrap();
+    assert!(cleaned.deployments.is_empty());
+    let staged = sysroot.load().unwrap().deployments[0].clone();
+    let error = sysroot.pin(&lock, &staged, true).unwrap_err().to_string();
+    assert!(error.contains("Cannot pin staged deployment"), "{error}");
+    assert!(sysroot.undeploy(&lock, 1).unwrap_err().to_string().contains("currently booted"));
+    drop(lock);
+    assert_eq!(list(), ["2s", "1*"]);
+    finalize();
+    assert_eq!(format!("{}.{}", status().deployments[0].checksum, status().deployments[0].serial), name);
+}
+
+fn kernel_arguments() {
+    running();
+    let edit = |word: &str| {
+        let sysroot = open();
+        let lock = sysroot.lock(|| ()).unwrap();
+        let append = |_: usize, args: &mut formats::kernel_args::KernelArgs| {
+            args.append(word);
+            Ok(true)
+        };
+        sysroot.edit_kernel_args(&lock, append).unwrap();
+    };
+    stage();
+    assert_eq!(record().kernel_args, None, "those of the running system may still change");
+    edit("late=\"a b\"");
+    assert_eq!(list(), ["2s", "1*"]);
+    for row in status().deployments {
+        assert!(row.kernel_args.ends_with(" late=\"a b\""), "{}", row.kernel_args);
+    }
+    edit("later");
+    finalize();
+    assert!(default_entry().contains(" late=\"a b\" later\n"), "{}", default_entry());
+
+    let mut options = DeployOptions::new("main");
+    options.kernel_args.append = vec!["mine".to_owned()];
+    try_stage(&options, false).unwrap();
+    assert!(record().kernel_args.unwrap().ends_with(&["mine".to_owned()]));
+    finalize();
+    assert!(default_entry().contains(" rw ") && default_entry().contains(" mine\n"), "{}", default_entry());
+}
+
+fn failure() {
+    running();
+    let entry = default_entry();
+    let name = stage();
+    fs::remove_dir(deployment(&name).join("usr/lib/modules")).unwrap_err();
+    fs::remove_dir_all(deployment(&name).join("usr/lib/modules")).unwrap();
+    let error = format!("{:#}", try_finalize().unwrap_err());
+    assert!(error.starts_with("Finalizing staged deployment: "), "{error}");
+    assert_eq!(fs::read_to_string(STAMP).unwrap(), error);
+    assert_eq!(default_entry(), entry);
+    assert_eq!(list(), ["1*"]);
+    assert!(matches!(try_finalize().unwrap(), Finalized::NothingStaged), "it is not tried again");
+    assert!(Path::new(STAMP).exists(), "and its reason stays");
+    assert_eq!(open().boot_complete().unwrap(), Some(error));
+    assert_eq!(open().boot_complete().unwrap(), None, "told once");
+    let sysroot = open();
+    let good = sysroot.boot_good(&sysroot.lock(|| ()).unwrap()).unwrap();
+    assert_eq!(good.cleaned.deployments.len(), 1, "what failed is removed");
+    stage();
+    finalize();
+    assert_eq!(list(), ["2", "1*"]);
+}
+
+fn useless_record() {
+    running();
+    let name = stage();
+    let bytes = fs::read(RECORD).unwrap();
+    for damaged in [&bytes[..20], b"garbage", b""] {
+        fs::write(RECORD, damaged).unwrap();
+        assert_eq!(list(), ["1*"]);
+        let error = format!("{:#}", try_finalize().unwrap_err());
+        assert!(error.contains(RECORD), "{error}");
+        assert_eq!(open().boot_complete().unwrap(), Some(error));
+    }
+    fs::write(RECORD, &bytes).unwrap();
+    let tree = fs::File::open(deployment(&name).parent().unwrap()).unwrap();
+    durable::remove_tree(std::os::fd::AsFd::as_fd(&tree), &name).unwrap();
+    assert_eq!(list(), ["1*"]);
+    let error = format!("{:#}", try_finalize().unwrap_err());
+    assert!(error.contains("The staged deployment is gone"), "{error}");
+}
+
+fn of_other_tools() {
+    running();
+    let sysroot = open();
+    stage();
+    let initrd = "more files";
+    let checksum = Checksum::of(initrd.as_bytes());
+    fs::create_dir("/run/ostree/staged-initrds").unwrap();
+    fs::write(format!("/run/ostree/staged-initrds/{checksum}"), initrd).unwrap();
+    let mut staged = record();
+    staged.extra = vec![("x-options-source-tuned".to_owned(), "nohz=on".to_owned())];
+    fs::write(RECORD, staged.to_bytes()).unwrap();
+    // Staged by somebody who does not know of the keys: they stay.
+    stage();
+    assert_eq!(record().extra, staged.extra);
+    let staged = formats::staged::Staged { overlay_initrds: vec![checksum], ..record() };
+    fs::write(RECORD, staged.to_bytes()).unwrap();
+    finalize();
+    let entry = default_entry();
+    assert!(entry.contains("\nx-options-source-tuned nohz=on\n"), "{entry}");
+    let path = format!("ostree/initramfs-overlays/{checksum}.img");
+    assert!(entry.contains(&format!("\ninitrd /{path}\n")), "{entry}");
+    assert_eq!(fs::read_to_string(Path::new("/boot").join(path)).unwrap(), initrd);
+
+    // The last word counts, once.
+    let lock = sysroot.lock(|| ()).unwrap();
+    sysroot.stage(&lock, &DeployOptions::new("main"), false).unwrap();
+    drop(lock);
+    let merge = sysroot.load().unwrap().deployments[1].path.clone();
+    let mut staged = record();
+    staged.merge.as_mut().unwrap().path = merge;
+    staged.extra = vec![("x-options-source-tuned".to_owned(), "nohz=off".to_owned())];
+    fs::write(RECORD, staged.to_bytes()).unwrap();
+    finalize();
+    let entry = default_entry();
+    assert_eq!(entry.matches("x-options-source-tuned").count(), 1, "{entry}");
+    assert!(entry.contains("\nx-options-source-tuned nohz=off\n"), "{entry}");
+}
+
+fn refused() {
+    let world = World::on_small_disk(128);
+    deploy_first(&world, &Boot::Bound);
+    // Another root is not the running system's.
+    let sysroot = world.sysroot();
+    let error = sysroot.stage(&sysroot.lock(|| ()).unwrap(), &world.options("main"), false).unwrap_err();
+    assert!(format!("{error:#}").contains("Not currently booted into an OSTree system"), "{error:#}");
+    drop(sysroot);
+    world.commit("no-kernel", "3", |tree| fs::remove_dir_all(tree.join("usr/lib/modules")).unwrap());
+    boot(world, &Boot::Bound);
+    let retain = Retention { all: true, ..Retention::default() };
+    for (options, words) in [
+        (DeployOptions { retention: retain, ..DeployOptions::new("main") }, "--retain"),
+        (DeployOptions { as_default: false, ..DeployOptions::new("main") }, "--not-as-default"),
+        (DeployOptions::new("no-kernel"), "kernel"),
+    ] {
+        let error = format!("{:#}", try_stage(&options, false).unwrap_err());
+        assert!(error.contains(words), "{error}");
+        assert!(!Path::new(RECORD).exists());
+    }
+    // Without the service nothing would be applied.
+    fs::write("/run/bin/systemctl", "#!/usr/bin/bash\nexit 3\n").unwrap();
+    let error = format!("{:#}", try_stage(&DeployOptions::new("main"), false).unwrap_err());
+    assert!(error.contains("ostree-finalize-staged.service"), "{error}");
+    assert!(!Path::new(RECORD).exists());
+    assert_eq!(list(), ["1*"]);
+}
+
+/// The running root is an xfs: what was switched since the machine was started, a boot loader may not see yet.
+fn reboot_first() {
+    let world = World::on_xfs();
+    deploy_first(&world, &Boot::Bound);
+    boot(world, &Boot::Bound);
+    let error = format!("{:#}", try_stage(&DeployOptions::new("main"), false).unwrap_err());
+    assert!(error.contains("reboot first"), "{error}");
+    assert!(!Path::new(RECORD).exists());
+    assert_eq!(list(), ["1*"]);
+    // The same after a reboot.
+    let switched_before = |boot_version| {
+        let note = format!("boot-id=another\nboot-version={boot_version}\n");
+        fs::write("/sysroot/ostree/boot-switch", note).unwrap();
+    };
+    switched_before(1);
+    stage();
+    let done = finalize();
+    assert!(!done.switched.outcome.proof.is_proven());
+    let sysroot = open();
+    let good = sysroot.boot_good(&sysroot.lock(|| ()).unwrap()).unwrap();
+    assert!(good.unproven.is_some() && good.swept.is_empty(), "{good:?}");
+    switched_before(0);
+    let good = sysroot.boot_good(&sysroot.lock(|| ()).unwrap()).unwrap();
+    assert!(good.unproven.is_none() && !good.swept.is_empty(), "{good:?}");
+}
+
+fn good_boot() {
+    running();
+    stage();
+    finalize();
+    let sysroot = open();
+    let lock = sysroot.lock(|| ()).unwrap();
+    let good = sysroot.boot_good(&lock).unwrap();
+    assert!(good.swept.is_empty() && good.cleaned.deployments.is_empty(), "there is nothing to do: {good:?}");
+    // What a power cut has left; systemd-bless-boot has renamed the entry meanwhile.
+    fs::create_dir_all(deployment(&format!("{}.0", "ab".repeat(32))).join("usr")).unwrap();
+    fs::create_dir_all("/boot/loader.tmp").unwrap();
+    fs::rename("/boot/loader/entries/ostree-2.conf", "/boot/loader/entries/ostree-2+2-1.conf").unwrap();
+    let good = sysroot.boot_good(&lock).unwrap();
+    assert_eq!(good.swept, ["/boot/loader.tmp"]);
+    assert_eq!(good.cleaned.deployments.len(), 1);
+    assert!(good.cleaned.pruned.is_none());
+    assert_eq!(list(), ["2", "1*"]);
+}
