@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Staging: all of a deployment but what changes the running system. The merge of `/etc` and the switch follow at
+//! Staging: all of a deployment but what changes the running system, down to its boot files. The merge of `/etc` and the switch follow at
 //! shutdown, so that what is changed until then is carried over; see [`crate::finalize`].
 //!
 //! What the switch will refuse is refused here, while there is somebody who reads it.
@@ -7,7 +7,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use bootloader::SwitchPlan;
+use bootloader::{Step, SwitchPlan};
 use fn_error_context::context;
 use formats::bootlink::DeploymentPath;
 use formats::staged::{Place, Staged};
@@ -66,7 +66,12 @@ impl Sysroot {
         let item = |item: &Option<usize>| item.map_or(Item::New(&new), Item::old);
         let items: Vec<Item<'_>> = plan.list.iter().map(item).collect();
         let menu = entries::compose(self, &loaded, &items)?;
-        SwitchPlan::new(&loaded.boot, &menu, loader.as_ref(), &settings)?.check(self.places(), &settings)?;
+        let switch = SwitchPlan::new(&loaded.boot, &menu, loader.as_ref(), &settings)?;
+        switch.check(self.places(), &settings)?;
+        // Kernels are large; a cleanup may take them away again, and then they are copied at shutdown.
+        for step in switch.steps().iter().filter(|step| matches!(step, Step::Copy(_))) {
+            switch.run(step, self.places(), &settings).with_context(|| step.to_string())?;
+        }
         let boot_checksum = menu.iter().find(|entry| entry.deployment == plan.path).map(|e| e.boot_checksum);
         let target =
             Place { path: plan.path.clone(), boot_checksum: boot_checksum.context("It is not listed")? };

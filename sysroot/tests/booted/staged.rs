@@ -43,13 +43,13 @@ fn staged_and_finalized() {
     assert!(status().deployments[0].pending);
     assert!(status().deployments[0].kernel_args.starts_with("root=LABEL=r rw "));
     assert_eq!(default_entry(), entry, "the boot menu is as it was");
+    assert_eq!(fs::read_dir("/boot/ostree").unwrap().count(), 2, "the kernel is there");
     assert_eq!(fs::read_to_string("/run/systemctl.log").unwrap(), "start ostree-finalize-staged.service\n");
     assert!(!deployment(&name).join("etc/early").exists());
 
     fs::write("/etc/conf", "local\n").unwrap();
     fs::remove_file("/etc/d/more").unwrap();
     fs::write("/sysroot/ostree/deploy/testos/var/.updated", "").unwrap();
-    fs::create_dir_all("/boot/ostree").unwrap();
     fs::write(STAMP, "of an earlier shutdown").unwrap();
     let done = finalize();
     assert_eq!(done.etc, Some([1, 1, 1]));
@@ -140,6 +140,7 @@ fn kept() {
     assert!(sysroot.pin(&lock, &booted, true).unwrap());
     let cleaned = sysroot.cleanup(&lock).unwrap();
     assert!(cleaned.deployments.is_empty());
+    assert_eq!(fs::read_dir("/boot/ostree").unwrap().count(), 1, "no entry names its boot files yet");
     let staged = sysroot.load().unwrap().deployments[0].clone();
     let error = sysroot.pin(&lock, &staged, true).unwrap_err().to_string();
     assert!(error.contains("Cannot pin staged deployment"), "{error}");

@@ -94,11 +94,15 @@ pub(crate) fn boot(world: World, boot: &Boot) {
     if let Some(peer) = std::env::var_os(PEER) {
         fs::create_dir(new.join("run/peer")).unwrap();
         bind(Path::new(&peer), &new.join("run/peer"));
-        script(
-            &new.join("run/bin/peer"),
-            "exec /run/peer/lib64/ld-linux-x86-64.so.2 --library-path /run/peer/usr/lib/x86_64-linux-gnu \
-             --argv0 ostree /run/peer/usr/bin/ostree \"$@\"",
+        let (loader, libraries) = match std::env::consts::ARCH {
+            "aarch64" => ("lib/ld-linux-aarch64.so.1", "aarch64-linux-gnu"),
+            _ => ("lib64/ld-linux-x86-64.so.2", "x86_64-linux-gnu"),
+        };
+        let run = format!(
+            "exec /run/peer/{loader} --library-path /run/peer/usr/lib/{libraries} --argv0 ostree \
+             /run/peer/usr/bin/ostree \"$@\""
         );
+        script(&new.join("run/bin/peer"), &run);
     }
     rustix::process::chroot(&new).unwrap();
     rustix::process::chdir("/").unwrap();
