@@ -8,9 +8,9 @@ use std::process::Command;
 use rustix::fs::StatVfsMountFlags;
 use sysroot::deploy::DeployOptions;
 
+use crate::harness::{Case, Need};
 use crate::system::{Boot, boot, deploy_first, finalize, installed, list, mount, stage, succeed, try_stage};
 use crate::world::World;
-use crate::{Case, Need};
 
 pub(crate) const CASES: &[Case] = &[
     ("readonly_mounts_are_writable_for_us_alone", Need::Nothing, readonly_mounts),

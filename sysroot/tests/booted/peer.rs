@@ -7,11 +7,11 @@ use std::process::Command;
 
 use sysroot::Finalized;
 
+use crate::harness::{Case, Need};
 use crate::system::{
     RECORD, STAMP, default_entry, deployment, finalize, list, open, record, running, stage, succeed,
     try_finalize,
 };
-use crate::{Case, Need};
 
 pub(crate) const CASES: &[Case] = &[
     ("staged_by_theirs_and_finalized_by_ours", Need::Peer, theirs_then_ours),

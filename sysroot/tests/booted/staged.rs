@@ -9,12 +9,12 @@ use formats::Checksum;
 use sysroot::deploy::DeployOptions;
 use sysroot::{Finalized, Retention, Sysroot};
 
+use crate::harness::{Case, Need};
 use crate::system::{
     Boot, RECORD, STAMP, boot, default_entry, deploy_first, deployment, finalize, list, open, record,
     running, stage, status, try_finalize, try_stage,
 };
 use crate::world::World;
-use crate::{Case, Need};
 
 pub(crate) const CASES: &[Case] = &[
     ("an_update_is_staged_and_applied_at_shutdown", Need::Nothing, staged_and_finalized),
