@@ -43,6 +43,35 @@ fn fixed_values_read_print_and_build() {
 fn an_empty_directory_tree_is_one_byte() {
     let array = |ty: &str| Value::array(ty, &[]).unwrap();
     assert_eq!(Value::tuple(&[array("(say)"), array("(sayay)")]).data(), [0]);
+    // A file that was cut off must not read as an empty directory.
+    let cut = Variant::new("(a(say)a(sayay))", b"").unwrap();
+    assert!(cut.child(0).is_err() && cut.check_normal().is_err());
+}
+
+#[test]
+fn texts_that_are_no_values_are_refused() {
+    for (ty, text) in [
+        ("s", "'zero \0 byte'"),
+        ("s", "'\\u+041'"),
+        ("o", "objectpath 'no/slash'"),
+        ("o", "@o '/a//b'"),
+        ("o", "@o '/a/'"),
+        ("g", "signature 'a'"),
+        ("g", "@g '(s'"),
+    ] {
+        assert!(Value::parse_text(text).is_err(), "{text:?}");
+        let content = text.split('\'').nth(1).unwrap();
+        if ty != "s" {
+            assert!(
+                Variant::new(ty, format!("{content}\0").as_bytes()).unwrap().as_str().is_err(),
+                "{text:?}"
+            );
+        }
+    }
+    for text in ["objectpath '/'", "objectpath '/a/b_1'", "signature ''", "signature 'a{sv}(ii)s'"] {
+        let value = Value::parse_text(text).unwrap();
+        assert_eq!(value.view().unwrap().to_text(true).unwrap(), text);
+    }
 }
 
 #[test]

@@ -114,6 +114,9 @@ impl<'a> Parser<'a> {
             Some('\'' | '"') => {
                 let text = self.quoted()?;
                 let ty = expected.filter(|ty| matches!(*ty, "o" | "g")).unwrap_or("s");
+                if !types::is_text_of(ty, &text) {
+                    return Err(self.error("not an object path or not a signature"));
+                }
                 Ok(Value::string(&text).retype_string(ty))
             }
             Some('b') if matches!(self.rest().as_bytes().get(1), Some(b'\'' | b'"')) => {
@@ -253,12 +256,18 @@ impl<'a> Parser<'a> {
             match c {
                 c if Some(c) == quote => {
                     self.at = self.text.len() - chars.as_str().len();
-                    return Ok(out);
+                    // No value of GLib's can hold it: it ends its strings.
+                    return if out.contains('\0') {
+                        Err(self.error("a zero byte in a string"))
+                    } else {
+                        Ok(out)
+                    };
                 }
                 '\\' => match chars.next().map(|(_, c)| c) {
                     Some(c @ ('u' | 'U')) => {
                         let len = if c == 'u' { 4 } else { 8 };
-                        let digits = chars.as_str().get(..len);
+                        let hex = |digits: &&str| digits.bytes().all(|c| c.is_ascii_hexdigit());
+                        let digits = chars.as_str().get(..len).filter(hex);
                         let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
                         let found = code.and_then(char::from_u32).filter(|&c| c != '\0');
                         out.push(found.ok_or_else(|| self.error("invalid unicode escape"))?);

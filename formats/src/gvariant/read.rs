@@ -126,7 +126,7 @@ impl<'a> Variant<'a> {
         if text.contains(&0) {
             return Err(bad());
         }
-        str::from_utf8(text).map_err(|_| bad())
+        str::from_utf8(text).ok().filter(|text| types::is_text_of(self.ty, text)).ok_or_else(bad)
     }
 
     /// An `ay`, as it stands: a byte string keeps the zero byte at its end.
@@ -328,6 +328,10 @@ impl<'a> Iter<'a> {
             None if rest.is_empty() => Some(offset),
             None => {
                 let word = offset_size(self.container.data.len());
+                // Without a byte there is no room for an offset, not even for one of an empty child.
+                if word == 0 {
+                    return Err(self.container.bad_offset());
+                }
                 offset = offset.checked_sub(word).ok_or_else(|| self.container.bad_offset())?;
                 read_offset(self.container.data, offset, word).filter(|&end| end <= offset)
             }

@@ -42,6 +42,29 @@ pub(super) fn check(ty: &str) -> Result<(), Error> {
     }
 }
 
+/// Whether a text can be a value of type `s`, `o` (an object path of D-Bus) or `g` (a signature: any number of
+/// types).
+pub(super) fn is_text_of(ty: &str, text: &str) -> bool {
+    match ty {
+        "o" => is_object_path(text),
+        "g" => {
+            let mut rest = text;
+            while let Ok((_, next)) = split_first(rest) {
+                rest = next;
+            }
+            rest.is_empty()
+        }
+        _ => true,
+    }
+}
+
+/// `/`, or `/` before each of its elements, which are letters, digits and underscores.
+fn is_object_path(text: &str) -> bool {
+    let element =
+        |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
+    text == "/" || text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(element))
+}
+
 fn end_of_type(types: &[u8], at: usize, depth: u8) -> Option<usize> {
     let depth = depth.checked_sub(1)?;
     match types.get(at)? {

@@ -171,6 +171,7 @@ mod tests {
             }
         }
         assert_eq!(DirTree::default().serialize().unwrap(), [0]);
+        assert!(DirTree::parse(b"").is_err(), "a file that was cut off");
     }
 
     #[test]
