@@ -72,7 +72,7 @@ impl SwitchPlan {
         self.check_space(places, &state)?;
         for step in self.steps() {
             if let Err(err) = self.run(&step, places, settings) {
-                if step.is_commit() {
+                if step.is_commit(self.change) {
                     return Err(err).with_context(|| step.to_string());
                 }
                 if let Err(undo) = self.undo(places) {

@@ -58,9 +58,13 @@ pub enum Step {
 }
 
 impl Step {
-    /// Whether this is the write that decides, so that an error cannot be undone.
-    pub(crate) fn is_commit(&self) -> bool {
-        matches!(self, Self::Commit)
+    /// Whether this is the write that decides, so that an error cannot be undone: it may have been made all the same.
+    pub(crate) fn is_commit(&self, change: Change) -> bool {
+        match change {
+            Change::Nothing => false,
+            Change::Bootlinks => matches!(self, Self::ChooseLinks),
+            Change::Entries => matches!(self, Self::Commit),
+        }
     }
 }
 
@@ -227,6 +231,24 @@ impl fmt::Display for Step {
             Self::Verify => f.write_str("Verifying the new boot entries"),
             Self::Settle => f.write_str("Bringing the new boot entries to the device"),
             Self::Commit => f.write_str("Switching /boot/loader"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `boot.N` leads to already must not be removed because a sync after it has failed.
+    #[test]
+    fn each_change_has_one_write_that_decides() {
+        for (change, step, decides) in [
+            (Change::Entries, Step::Commit, true),
+            (Change::Entries, Step::ChooseLinks, false),
+            (Change::Bootlinks, Step::ChooseLinks, true),
+            (Change::Bootlinks, Step::Verify, false),
+        ] {
+            assert_eq!(step.is_commit(change), decides, "{change:?} {step:?}");
         }
     }
 }
