@@ -34,9 +34,14 @@ pub fn finalize_staged(path: &Path, out: &mut dyn Write) -> Result<()> {
     if !is_booted() {
         return Ok(());
     }
+    // What is read-only stays so for as long as there is nothing to write.
+    let nothing = "No deployment staged for finalization";
+    if !sysroot::is_anything_staged() {
+        return Ok(writeln!(out, "{nothing}")?);
+    }
     let sysroot = Sysroot::open_for_change(path)?;
     let done = match sysroot.finalize_staged(|| eprintln!("Waiting for the lock of the sysroot"))? {
-        Finalized::NothingStaged => return Ok(writeln!(out, "No deployment staged for finalization")?),
+        Finalized::NothingStaged => return Ok(writeln!(out, "{nothing}")?),
         Finalized::Locked(path) => {
             return Ok(writeln!(
                 out,
@@ -75,17 +80,20 @@ pub fn boot_complete(path: &Path) -> Result<()> {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(error) => return Err(error).with_context(|| format!("Renaming {NEXT_BOOTED} to {BOOTED}")),
     }
-    match Sysroot::open_for_change(path)?.boot_complete()? {
-        None => Ok(()),
-        Some(reason) => {
-            bail!("ostree-finalize-staged.service failed on previous boot: {}", reason.trim_end())
-        }
+    let Some(reason) = Sysroot::open(path)?.finalize_failure()? else { return Ok(()) };
+    let forgotten = Sysroot::open_for_change(path).and_then(|sysroot| sysroot.forget_finalize_failure());
+    if let Err(error) = forgotten {
+        log::warn!("{error:#}");
     }
+    bail!("ostree-finalize-staged.service failed on previous boot: {}", reason.trim_end())
 }
 
 /// Proves the switch that led to this boot, and removes what nothing needs any more.
 pub fn boot_good(path: &Path, out: &mut dyn Write) -> Result<()> {
     if !is_booted() {
+        return Ok(());
+    }
+    if Sysroot::open(path)?.is_settled()? {
         return Ok(());
     }
     let sysroot = Sysroot::open_for_change(path)?;

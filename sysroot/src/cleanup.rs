@@ -17,7 +17,7 @@ use rustix::fs::{AtFlags, Dir};
 
 use crate::etc;
 use crate::lock::Lock;
-use crate::sysroot::{Sysroot, running_deployment};
+use crate::sysroot::{Loaded, Sysroot, running_deployment};
 
 /// Where refs of deployments are, so that a prune by hand spares them: `ostree/N/M/INDEX`.
 const REFS: &str = "ostree/";
@@ -49,12 +49,7 @@ impl Sysroot {
         // What cannot be found now would count as what nothing leads to.
         loaded.boot.check()?;
         let mut cleaned = Cleaned::default();
-        let mut linked = bootloader::linked_deployments(self.places(), settings)?;
-        linked.extend(loaded.staged.as_ref().map(|staged| staged.target.path.clone()));
-        for path in self.deployments_on_disk()?.into_iter().filter(|path| !linked.contains(path)) {
-            if self.is_running(&path)? {
-                continue;
-            }
+        for path in self.unneeded_deployments(&loaded, settings)? {
             match remove_deployment(self, &path)? {
                 left if left.is_empty() => cleaned.deployments.push(path),
                 left => cleaned.left.extend(left),
@@ -73,6 +68,23 @@ impl Sysroot {
             cleaned.pruned = Some(self.repo().prune(&options)?);
         }
         Ok(cleaned)
+    }
+
+    /// Deployments that neither a boot link nor the record of the staged one leads to; never the running system.
+    pub(crate) fn unneeded_deployments(
+        &self,
+        loaded: &Loaded,
+        settings: &Settings,
+    ) -> Result<Vec<DeploymentPath>> {
+        let mut linked = bootloader::linked_deployments(self.places(), settings)?;
+        linked.extend(loaded.staged.as_ref().map(|staged| staged.target.path.clone()));
+        let mut unneeded = Vec::new();
+        for path in self.deployments_on_disk()? {
+            if !linked.contains(&path) && !self.is_running(&path)? {
+                unneeded.push(path);
+            }
+        }
+        Ok(unneeded)
     }
 
     /// Every deployment directory, named by an entry or not.

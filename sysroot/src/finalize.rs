@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A failure leaves the old system as the default, and its reason in `/boot/ostree/finalize-failure.stamp`, where
-//! [`Sysroot::boot_complete`] finds it. [`Sysroot::boot_good`] ends the story: the switch is proven, what was there
+//! [`Sysroot::finalize_failure`] finds it. [`Sysroot::boot_good`] ends the story: the switch is proven, what was there
 //! before it is swept.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -133,9 +133,9 @@ impl Sysroot {
         }
     }
 
-    /// What the next boot has to say about the last shutdown: why its finalization failed. Says it once.
+    /// Why the last finalization failed, if it did and nobody has told it yet.
     #[context("Looking for a failed finalization")]
-    pub fn boot_complete(&self) -> Result<Option<String>> {
+    pub fn finalize_failure(&self) -> Result<Option<String>> {
         let Some(dir) = self.stamp_dir()? else { return Ok(None) };
         let file = match rustix::fs::openat(&dir, STAMP, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
             Ok(file) => file,
@@ -144,8 +144,19 @@ impl Sysroot {
         };
         let mut text = Vec::new();
         std::io::Read::read_to_end(&mut std::fs::File::from(file), &mut text)?;
-        self.remove_stamp()?;
         Ok(Some(String::from_utf8_lossy(&text).into_owned()))
+    }
+
+    /// It was told.
+    pub fn forget_finalize_failure(&self) -> Result<()> {
+        self.remove_stamp()
+    }
+
+    /// Whether [`boot_good`](Self::boot_good) would have anything to do.
+    pub fn is_settled(&self) -> Result<bool> {
+        let loaded = self.load()?;
+        let (_, settings) = self.boot_settings(&loaded)?;
+        Ok(!may_be_unproven(&loaded) && self.unneeded_deployments(&loaded, &settings)?.is_empty())
     }
 
     /// After a good boot: proves the switch that led to it, and removes what was kept in case it had not.
@@ -155,7 +166,7 @@ impl Sysroot {
         let (_, settings) = self.boot_settings(&loaded)?;
         let mut good = BootGood { swept: Vec::new(), unproven: None, cleaned: Cleaned::default() };
         // Nobody freezes a file system for nothing.
-        if loaded.boot.record.is_some() || loaded.boot.loader_names.len() > 1 {
+        if may_be_unproven(&loaded) {
             let (proof, swept) = bootloader::sweep(self.places(), &settings)?;
             if let durable::Proof::Unproven(reason) = proof {
                 good.unproven = Some(reason.to_string());
@@ -186,6 +197,11 @@ impl Sysroot {
     fn stamp_dir(&self) -> Result<Option<OwnedFd>> {
         etc::open_dir(self.places().boot, c"ostree")
     }
+}
+
+/// Whether the last switch has not come to its end.
+fn may_be_unproven(loaded: &Loaded) -> bool {
+    loaded.boot.record.is_some() || loaded.boot.loader_names.len() > 1
 }
 
 /// What the merge of `/etc` has done.

@@ -47,5 +47,6 @@ pub use menu::Switched;
 pub use preflight::Selinux;
 pub use reorder::{ReorderError, Which};
 pub use retention::Retention;
+pub use staged::is_anything_staged;
 pub use status::{Row, Status};
 pub use sysroot::{Loaded, Sysroot};

@@ -30,6 +30,11 @@ const LOCKED: &str = "staged-deployment-locked";
 /// More initrds, by their checksum.
 const INITRDS: &str = "/run/ostree/staged-initrds";
 
+/// Whether there is a record of a staged deployment, whatever it says.
+pub fn is_anything_staged() -> bool {
+    rustix::fs::statat(CWD, format!("{DIR}/{RECORD}"), AtFlags::SYMLINK_NOFOLLOW).is_ok()
+}
+
 /// Reads the record.
 #[context("Reading {DIR}/{RECORD}")]
 pub(crate) fn read() -> Result<Option<Staged>> {

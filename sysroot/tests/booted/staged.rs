@@ -12,7 +12,7 @@ use sysroot::{Finalized, Retention, Sysroot};
 use crate::harness::{Case, Need};
 use crate::system::{
     Boot, RECORD, STAMP, boot, default_entry, deploy_first, deployment, finalize, list, open, record,
-    running, stage, status, try_finalize, try_stage,
+    running, stage, status, told, try_finalize, try_stage,
 };
 use crate::world::World;
 
@@ -194,8 +194,8 @@ fn failure() {
     assert_eq!(list(), ["1*"]);
     assert!(matches!(try_finalize().unwrap(), Finalized::NothingStaged), "it is not tried again");
     assert!(Path::new(STAMP).exists(), "and its reason stays");
-    assert_eq!(open().boot_complete().unwrap(), Some(error));
-    assert_eq!(open().boot_complete().unwrap(), None, "told once");
+    assert_eq!(told(), Some(error));
+    assert_eq!(told(), None, "told once");
     let sysroot = open();
     let good = sysroot.boot_good(&sysroot.lock(|| ()).unwrap()).unwrap();
     assert_eq!(good.cleaned.deployments.len(), 1, "what failed is removed");
@@ -213,7 +213,7 @@ fn useless_record() {
         assert_eq!(list(), ["1*"]);
         let error = format!("{:#}", try_finalize().unwrap_err());
         assert!(error.contains(RECORD), "{error}");
-        assert_eq!(open().boot_complete().unwrap(), Some(error));
+        assert_eq!(told(), Some(error));
     }
     fs::write(RECORD, &bytes).unwrap();
     let tree = fs::File::open(deployment(&name).parent().unwrap()).unwrap();
@@ -325,6 +325,7 @@ fn good_boot() {
     assert!(good.swept.is_empty() && good.cleaned.deployments.is_empty(), "there is nothing to do: {good:?}");
     // What a power cut has left; systemd-bless-boot has renamed the entry meanwhile.
     fs::create_dir_all(deployment(&format!("{}.0", "ab".repeat(32))).join("usr")).unwrap();
+    assert!(!sysroot.is_settled().unwrap());
     fs::create_dir_all("/boot/loader.tmp").unwrap();
     fs::rename("/boot/loader/entries/ostree-2.conf", "/boot/loader/entries/ostree-2+2-1.conf").unwrap();
     let good = sysroot.boot_good(&lock).unwrap();

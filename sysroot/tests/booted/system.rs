@@ -162,6 +162,14 @@ pub(crate) fn finalize() -> sysroot::deploy::Deployed {
     }
 }
 
+/// Why a finalization failed, as a boot tells it.
+pub(crate) fn told() -> Option<String> {
+    let sysroot = open();
+    let reason = sysroot.finalize_failure().unwrap();
+    sysroot.forget_finalize_failure().unwrap();
+    reason
+}
+
 pub(crate) fn status() -> Status {
     let sysroot = Sysroot::open(Path::new("/")).unwrap();
     let loaded = sysroot.load().unwrap();
