@@ -321,6 +321,7 @@ fn good_boot() {
     finalize();
     let sysroot = open();
     let lock = sysroot.lock(|| ()).unwrap();
+    assert!(sysroot.is_settled().unwrap());
     let good = sysroot.boot_good(&lock).unwrap();
     assert!(good.swept.is_empty() && good.cleaned.deployments.is_empty(), "there is nothing to do: {good:?}");
     // What a power cut has left; systemd-bless-boot has renamed the entry meanwhile.
