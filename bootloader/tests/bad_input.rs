@@ -44,6 +44,29 @@ fn damaged_entries_are_reported_and_stop_a_switch() {
 }
 
 #[test]
+fn what_cannot_come_along_stops_a_switch() {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::net::UnixListener;
+
+    let world = World::new();
+    world.switch(&[world.nth(1, "one")]);
+    let entries = world.path("boot/loader.1/entries");
+    let latin1 = std::ffi::OsStr::from_bytes(b"caf\xe9.conf");
+    for (path, words) in [
+        (entries.join("ostree-2.conf"), "/boot/loader.1/entries/ostree-2.conf is no regular file"),
+        (world.path("boot/loader.1/socket"), "/boot/loader.1/socket is no regular file"),
+        (entries.join(latin1), "has a name that is not UTF-8"),
+    ] {
+        // A socket is no file that could be read or copied.
+        drop(UnixListener::bind(&path).unwrap());
+        let said = format!("{:#}", world.try_switch(&[world.nth(9, "nine")]).unwrap_err());
+        assert!(said.contains(words) && !said.contains('\n'), "{said}");
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(world.visible(&world.boot_path), names(&[world.nth(1, "one")]), "{said}");
+    }
+}
+
+#[test]
 fn an_entry_that_is_not_text_keeps_every_boot_file() {
     let world = World::new();
     world.switch(&[world.nth(1, "one")]);

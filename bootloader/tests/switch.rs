@@ -115,6 +115,8 @@ fn what_others_have_comes_along_and_keeps_its_files() {
     world.write(&format!("{entries}/rescue+1-2.conf"), &rescue);
     world.write(&format!("{entries}/README"), "no entry");
     world.write("boot/loader.1/loader.conf", "timeout 3\n");
+    std::fs::create_dir_all(world.path("boot/loader.1/keys/auto")).unwrap();
+    world.write("boot/loader.1/keys/auto/db.auth", &"k".repeat(3 << 20));
     world.write("boot/loader.1/grub.cfg", "made from the old entries");
     std::os::unix::fs::symlink("/nowhere", world.path(&format!("{entries}/link.conf"))).unwrap();
 
@@ -124,6 +126,7 @@ fn what_others_have_comes_along_and_keeps_its_files() {
         ("entries/rescue+1-2.conf", &rescue),
         ("entries/README", "no entry"),
         ("loader.conf", "timeout 3\n"),
+        ("keys/auto/db.auth", &"k".repeat(3 << 20)),
     ] {
         assert_eq!(std::fs::read_to_string(world.path(&format!("boot/loader.0/{path}"))).unwrap(), text);
     }

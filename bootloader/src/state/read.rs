@@ -98,44 +98,64 @@ impl BootState {
     /// Sorts the files of the chosen `loader.N` into ours, foreign and unreadable ones.
     fn read_loader_dir(&mut self, boot: &OwnedFd, loader: &str, ostree: Option<&OwnedFd>) -> Result<()> {
         let Some(dir) = open_dir(boot, loader)? else { return Ok(()) };
-        for name in file_names(&dir)? {
-            self.read_foreign(&dir, loader, name.clone(), &name);
-        }
-        let Some(dir) = open_dir(&dir, "entries")? else { return Ok(()) };
-        for file in file_names(&dir)? {
-            let Some(name) = own_name(&file) else {
-                self.read_foreign(&dir, loader, format!("entries/{file}"), &file);
-                continue;
+        self.read_files(&dir, loader, "", ostree)
+    }
+
+    /// As above for one directory, which is at `below` (empty, or with a slash at its end) in `loader.N`.
+    fn read_files(
+        &mut self,
+        dir: &OwnedFd,
+        loader: &str,
+        below: &str,
+        ostree: Option<&OwnedFd>,
+    ) -> Result<()> {
+        /// Whoever else keeps something here has two or three levels of it.
+        const MAX_DEPTH: usize = 8;
+        for (name, kind) in contents(dir)? {
+            let path = format!("{below}{name}");
+            let own = if below == "entries/" { own_name(&name) } else { None };
+            let read = match (kind, own) {
+                (Some(FileType::Directory), _) if below.matches('/').count() < MAX_DEPTH => {
+                    if let Some(dir) = open_dir(dir, &name)? {
+                        self.read_files(&dir, loader, &format!("{path}/"), ostree)?;
+                    }
+                    continue;
+                }
+                (Some(FileType::RegularFile), Some(own)) => {
+                    read_entry(dir, &name, own, ostree).map(|entry| self.entries.push(entry))
+                }
+                (Some(FileType::RegularFile | FileType::Symlink), None) => foreign_text(dir, &name)
+                    .map(|text| self.foreign.push(ForeignFile { path: path.clone(), text })),
+                (None, _) => Err(anyhow::anyhow!("has a name that is not UTF-8")),
+                (Some(_), _) => Err(anyhow::anyhow!("is no regular file")),
             };
-            match read_entry(&dir, &file, name, ostree) {
-                Ok(entry) => self.entries.push(entry),
-                Err(err) => self.unreadable.push(Unreadable {
-                    path: format!("{loader}/entries/{file}"),
+            if let Err(err) = read {
+                let text = if kind == Some(FileType::RegularFile) {
+                    foreign_text(dir, &name)
+                } else {
+                    Ok(String::new())
+                };
+                self.unreadable.push(Unreadable {
+                    path: format!("{loader}/{path}"),
                     reason: format!("{err:#}"),
-                    text: read_lossy(&dir, &file).unwrap_or_default(),
-                }),
+                    text: text.unwrap_or_default(),
+                });
             }
         }
         Ok(())
     }
 }
 
-impl BootState {
-    fn read_foreign(&mut self, dir: &OwnedFd, loader: &str, path: String, name: &str) {
-        let text = match read_link(dir, name) {
-            Ok(Some(target)) => read_following(dir, name).or(Ok(target)),
-            Ok(None) => read_lossy(dir, name),
-            Err(err) => Err(err),
-        };
-        match text {
-            Ok(text) => self.foreign.push(ForeignFile { path, text }),
-            Err(err) => self.unreadable.push(Unreadable {
-                path: format!("{loader}/{path}"),
-                reason: format!("{err:#}"),
-                text: String::new(),
-            }),
+/// What a file of others says, as far as it is text and at its beginning: a large one names no boot files.
+fn foreign_text(dir: &OwnedFd, name: &str) -> Result<String> {
+    let contents = match read_link(dir, name)? {
+        // A link that leads nowhere is carried over as it is.
+        Some(target) => {
+            read_up_to(dir, name, MAX_ENTRY, OFlags::empty()).unwrap_or_else(|_| target.into_bytes())
         }
-    }
+        None => read_up_to(dir, name, MAX_ENTRY, OFlags::NOFOLLOW)?,
+    };
+    Ok(String::from_utf8_lossy(&contents).into_owned())
 }
 
 /// Ours are `ostree-….conf`, as for the C tools.
@@ -278,15 +298,6 @@ fn read_up_to(dir: impl AsFd, name: &str, most: usize, follow: OFlags) -> Result
     Ok(contents)
 }
 
-fn read_following(dir: &OwnedFd, name: &str) -> Result<String> {
-    let contents = read_up_to(dir, name, MAX_ENTRY, OFlags::empty())?;
-    Ok(String::from_utf8_lossy(&contents).into_owned())
-}
-
-fn read_lossy(dir: &OwnedFd, name: &str) -> Result<String> {
-    Ok(String::from_utf8_lossy(&read(dir, name)?).into_owned())
-}
-
 /// The names in a directory, sorted. One that is not UTF-8 is nobody's: no loader can name it.
 pub(crate) fn names(dir: &OwnedFd) -> Result<Vec<String>> {
     let mut names = Vec::new();
@@ -301,16 +312,18 @@ pub(crate) fn names(dir: &OwnedFd) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The regular files and links in a directory, sorted.
-fn file_names(dir: &OwnedFd) -> Result<Vec<String>> {
-    let mut files = names(dir)?;
-    let mut failed = None;
-    files.retain(|name| match kind(dir, name) {
-        Ok(kind) => matches!(kind, Some(FileType::RegularFile | FileType::Symlink)),
-        Err(err) => {
-            failed.get_or_insert(err);
-            false
+/// All that is in a directory, sorted, with its kind; `None` for what has a name that is no text, which is then given as
+/// far as it is.
+fn contents(dir: &OwnedFd) -> Result<Vec<(String, Option<FileType>)>> {
+    let mut found = Vec::new();
+    for entry in Dir::read_from(dir)? {
+        let entry = entry?;
+        match entry.file_name().to_str() {
+            Ok("." | "..") => {}
+            Ok(name) => found.extend(kind(dir, name)?.map(|kind| (name.to_owned(), Some(kind)))),
+            Err(_) => found.push((entry.file_name().to_string_lossy().into_owned(), None)),
         }
-    });
-    failed.map_or(Ok(files), Err)
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(found)
 }
