@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
-use formats::Checksum;
 use formats::gvariant::{DictBuilder, Value};
 use formats::object::{Commit, metadata_key};
+use formats::{Checksum, date};
 use repo::commit::{TreeOptions, add_directory, parse_mode_changes};
 use repo::tree::Tree;
 use repo::{DevInoCache, Entry, Refspec, Repo, Transaction};
 use rustix::fs::CWD;
 
+use crate::Output;
 use crate::checkout::{parse_policy, read_paths};
 use crate::global::Global;
-use crate::{Output, date};
 
 /// Commit a new revision
 #[derive(Debug, clap::Args)]

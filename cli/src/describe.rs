@@ -2,12 +2,12 @@
 //! A commit as `log` and `show` print it.
 
 use anyhow::Result;
-use formats::Checksum;
 use formats::gvariant::Variant;
 use formats::object::{Commit, ObjectName, ObjectType, metadata_key};
+use formats::{Checksum, date};
 use repo::Repo;
 
-use crate::{Output, date};
+use crate::Output;
 
 /// Prints a commit for people.
 pub(crate) fn commit(out: &mut Output<'_>, checksum: &Checksum, commit: &Commit) -> Result<()> {

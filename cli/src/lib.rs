@@ -11,7 +11,6 @@ mod checkout;
 mod checksum;
 mod commit;
 mod config;
-mod date;
 mod describe;
 mod diff;
 #[cfg(feature = "documents")]

@@ -2,12 +2,12 @@
 //! `ostree prune`.
 
 use anyhow::{Context as _, Result, bail};
-use formats::Checksum;
+use formats::{Checksum, date};
 use repo::prune::Options;
 use repo::{Depth, Repo};
 
 use crate::global::Global;
-use crate::{Output, date, size};
+use crate::{Output, size};
 
 /// Search for unreachable objects
 #[derive(Debug, clap::Args)]

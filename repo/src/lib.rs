@@ -33,6 +33,7 @@ mod open;
 pub mod prune;
 mod read;
 mod refs;
+mod remote;
 mod scan;
 mod staging;
 mod traverse;
@@ -51,6 +52,7 @@ pub use mode::Mode;
 pub use open::Repo;
 pub use read::{Content, LoadedFile};
 pub use refs::{RefName, Refspec};
+pub use remote::{IfExists, Remote, RemoteError, Remotes};
 pub use traverse::{Depth, Reachable};
 pub use write::{Stats, Transaction};
 

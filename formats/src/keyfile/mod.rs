@@ -164,7 +164,8 @@ impl Keyfile {
         } else if let Some(&at) = places.iter().rfind(|&&i| !matches!(self.lines[i], Line::Other(_))) {
             self.lines.insert(at + 1, item);
         } else {
-            if !self.lines.is_empty() {
+            let blank = |line: &Line| matches!(line, Line::Other(text) if text.is_empty());
+            if self.lines.last().is_some_and(|last| !blank(last)) {
                 self.lines.push(Line::Other(String::new()));
             }
             self.lines.push(Line::Group { name: group.to_owned(), text: format!("[{group}]") });
@@ -343,6 +344,14 @@ mod tests {
         ] {
             assert_eq!(file.raw(group, key), value, "{group} {key}");
         }
+    }
+
+    #[test]
+    fn one_empty_line_parts_groups() {
+        let mut file = parse("[a]\nk=1\n\n[b]\nk=1\n");
+        file.remove_group("b");
+        file.set_string("c", "k", "2");
+        assert_eq!(file.to_string(), "[a]\nk=1\n\n[c]\nk=2\n");
     }
 
     #[test]

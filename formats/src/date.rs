@@ -5,7 +5,7 @@
 const DAY: i64 = 86_400;
 
 /// `2026-11-22 13:09:30 +0000`.
-pub(crate) fn format(timestamp: u64) -> String {
+pub fn format(timestamp: u64) -> String {
     let Ok(seconds) = i64::try_from(timestamp) else { return format!("@{timestamp}") };
     let (year, month, day) = civil(seconds.div_euclid(DAY));
     let second = seconds.rem_euclid(DAY);
@@ -13,9 +13,27 @@ pub(crate) fn format(timestamp: u64) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{:02} +0000", second % 60)
 }
 
+/// `Sun Nov 22 13:09:30 2026`, in UTC.
+pub fn format_ctime(timestamp: u64) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    // The first day of the count, 1970-01-01, was one.
+    const FROM_THURSDAY: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    let Ok(seconds) = i64::try_from(timestamp) else { return format!("@{timestamp}") };
+    let days = seconds.div_euclid(DAY);
+    let (year, month, day) = civil(days);
+    let name = |names: &[&'static str], index: i64| {
+        usize::try_from(index).ok().and_then(|index| names.get(index).copied()).unwrap_or("?")
+    };
+    let (weekday, month) = (name(&FROM_THURSDAY, days.rem_euclid(7)), name(&MONTHS, month - 1));
+    let second = seconds.rem_euclid(DAY);
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    format!("{weekday} {month} {day:2} {hour:02}:{minute:02}:{:02} {year}", second % 60)
+}
+
 /// `@SECONDS`, or `YYYY-MM-DD`, with `HH:MM` and `:SS` after a blank or `T`, with `Z` or an offset from UTC after
 /// that; without one it is UTC.
-pub(crate) fn parse(text: &str) -> Option<u64> {
+pub fn parse(text: &str) -> Option<u64> {
     if let Some(seconds) = text.strip_prefix('@') {
         return seconds.parse().ok();
     }
@@ -94,6 +112,13 @@ mod tests {
             assert_eq!(format(timestamp), text);
             assert_eq!(parse(text), Some(timestamp));
         }
+    }
+
+    #[test]
+    fn ctime() {
+        assert_eq!(format_ctime(1500), "Thu Jan  1 00:25:00 1970");
+        assert_eq!(format_ctime(1_795_352_970), "Sun Nov 22 13:09:30 2026");
+        assert_eq!(format_ctime(u64::MAX), "@18446744073709551615");
     }
 
     #[test]
