@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Options of every subcommand.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
+use log::{LevelFilter, Record};
 use repo::Repo;
 
 /// The repository of the running system.
@@ -22,10 +24,13 @@ pub(crate) struct Global {
 }
 
 impl Global {
+    /// Warnings go to stderr as a line each, with `--verbose` the rest as well.
     pub(crate) fn start_log(&self) {
-        if self.verbose {
-            env_logger::Builder::new().filter_level(::log::LevelFilter::Debug).init();
-        }
+        let level = if self.verbose { LevelFilter::Debug } else { LevelFilter::Warn };
+        let line = |out: &mut env_logger::fmt::Formatter, record: &Record<'_>| {
+            writeln!(out, "{}: {}", record.level().as_str().to_lowercase(), record.args())
+        };
+        env_logger::Builder::new().filter_level(level).format(line).init();
     }
 
     /// The path of the repository: as given, else the current directory if it looks like one, else the system's.

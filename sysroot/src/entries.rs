@@ -13,6 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use crate::Sysroot;
 use crate::deployment::Deployment;
 use crate::menu::{Item, NewDeployment};
+use crate::preflight::read_text;
 use crate::sysroot::Loaded;
 
 /// The boot entries of a new menu, the default first.
@@ -95,15 +96,7 @@ fn read_tree(
 
 /// `os-release` of a tree; empty where there is none, for a title is no reason to refuse.
 fn os_release(tree: std::os::fd::BorrowedFd<'_>) -> OsRelease {
-    let read = |path: &str| {
-        let file = rustix::fs::openat(
-            tree,
-            path,
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        );
-        std::io::read_to_string(std::fs::File::from(file.ok()?)).ok()
-    };
+    let read = |path| read_text(tree, path).ok().flatten();
     let text = read("usr/lib/os-release").or_else(|| read("etc/os-release")).unwrap_or_default();
     OsRelease::parse(&text)
 }

@@ -23,7 +23,9 @@ const UPDATED: &str = ".updated";
 /// defaults in `etc` is brought into this form. With defaults in both places nobody can say which ones count.
 #[context("Preparing /etc")]
 pub(crate) fn create(tree: BorrowedFd<'_>) -> Result<()> {
-    match (has_entries(tree, c"etc")?, has_entries(tree, c"usr/etc")?) {
+    let usr = open_in_tree(tree, c"usr")?.context("No such file or directory: /usr")?;
+    let defaults = open_in_tree(usr.as_fd(), c"etc")?;
+    match (has_entries(open_in_tree(tree, c"etc")?)?, has_entries(defaults)?) {
         (Some(true), Some(true)) => {
             bail!("Tree contains both /etc and /usr/etc: keep the defaults in /usr/etc only")
         }
@@ -31,7 +33,7 @@ pub(crate) fn create(tree: BorrowedFd<'_>) -> Result<()> {
             bail!("/usr/etc is empty but /etc is not: move the defaults to /usr/etc")
         }
         (Some(true), None) => {
-            rustix::fs::renameat(tree, c"etc", tree, c"usr/etc").context("Moving it to /usr/etc")?
+            rustix::fs::renameat(tree, c"etc", &usr, c"etc").context("Moving it to /usr/etc")?
         }
         (_, None) => bail!("No such file or directory: /usr/etc (a bootable tree has its defaults there)"),
         (Some(false), _) => {
@@ -39,7 +41,6 @@ pub(crate) fn create(tree: BorrowedFd<'_>) -> Result<()> {
         }
         (None, _) => {}
     }
-    let usr = open_dir(tree, c"usr")?.context("Opening /usr")?;
     etc_merge::copy_tree(usr.as_fd(), c"etc", tree, c"etc").context("Copying /usr/etc")
 }
 
@@ -104,10 +105,23 @@ pub(crate) fn open_dir(dir: BorrowedFd<'_>, name: &CStr) -> Result<Option<OwnedF
     }
 }
 
+/// As [`open_dir`], in a tree that somebody else has made: a link there could lead out of it.
+pub(crate) fn open_in_tree(dir: BorrowedFd<'_>, name: &CStr) -> Result<Option<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat(dir, name, flags, Mode::empty()) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(Errno::LOOP | Errno::NOTDIR) => {
+            bail!("/{} of the tree is no directory: a bootable tree has one there", name.to_string_lossy())
+        }
+        Err(error) => Err(error).with_context(|| format!("Opening directory {}", name.to_string_lossy())),
+    }
+}
+
 /// Whether there is something in a directory; `None` where there is no directory.
-pub(crate) fn has_entries(dir: BorrowedFd<'_>, name: &CStr) -> Result<Option<bool>> {
-    let Some(fd) = open_dir(dir, name)? else { return Ok(None) };
-    for entry in Dir::read_from(&fd)? {
+pub(crate) fn has_entries(dir: Option<OwnedFd>) -> Result<Option<bool>> {
+    let Some(dir) = dir else { return Ok(None) };
+    for entry in Dir::read_from(&dir)? {
         if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
             return Ok(Some(true));
         }
@@ -155,6 +169,23 @@ mod tests {
             let (_dir, fd) = tree(&dirs, &files);
             let error = format!("{:#}", create(fd.as_fd()).unwrap_err());
             assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_link_out_of_the_tree_is_not_followed() {
+        let outside = tempfile::tempdir().unwrap();
+        fs::create_dir(outside.path().join("etc")).unwrap();
+        for (name, files) in [("usr", vec!["etc/f"]), ("etc", vec![])] {
+            let (dir, fd) = tree(&["etc"], &files);
+            if name == "etc" {
+                fs::remove_dir(dir.path().join("etc")).unwrap();
+                fs::create_dir_all(dir.path().join("usr/etc")).unwrap();
+            }
+            std::os::unix::fs::symlink(outside.path(), dir.path().join(name)).unwrap();
+            let error = format!("{:#}", create(fd.as_fd()).unwrap_err());
+            assert!(error.contains(&format!("/{name} of the tree is no directory")), "{error}");
+            assert_eq!(fs::read_dir(outside.path().join("etc")).unwrap().count(), 0);
         }
     }
 

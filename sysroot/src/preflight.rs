@@ -5,7 +5,8 @@ use std::os::fd::BorrowedFd;
 
 use anyhow::{Context, Result, bail, ensure};
 use fn_error_context::context;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use prepare_root::calls::Calls;
+use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
 /// Directories on which the boot mounts something; a deployment is immutable, so nothing can add them later.
@@ -57,13 +58,10 @@ fn enforcing(tree: BorrowedFd<'_>) -> Result<bool> {
     Ok(there && value("SELINUX").is_some_and(|mode| mode.eq_ignore_ascii_case("enforcing")))
 }
 
-fn read_text(tree: BorrowedFd<'_>, path: &str) -> Result<Option<String>> {
-    let file = match rustix::fs::openat(tree, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
-        Ok(file) => file,
-        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("Opening /{path}")),
-    };
-    std::io::read_to_string(std::fs::File::from(file)).map(Some).with_context(|| format!("Reading /{path}"))
+/// Reads a file of the tree; links in it stay in it.
+pub(crate) fn read_text(tree: BorrowedFd<'_>, path: &str) -> Result<Option<String>> {
+    prepare_root::open::read_text(tree, path, &Calls::ALL)
+        .with_context(|| format!("Reading /{path} of the tree"))
 }
 
 #[cfg(test)]

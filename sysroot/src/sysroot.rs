@@ -12,6 +12,7 @@ use formats::keyfile::Keyfile;
 use formats::object::Commit;
 use formats::run_state::RunState;
 use formats::staged::Staged;
+use prepare_root::calls::Calls;
 use repo::Repo;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timestamps};
 use rustix::io::Errno;
@@ -126,7 +127,7 @@ impl Sysroot {
                 Err(error) => return Err(error).with_context(|| format!("Reading {path}")),
             };
             deployments.push(Deployment {
-                origin: self.read_origin(&path)?,
+                origin: self.read_origin(&path),
                 booted: running == Some(identity),
                 boot_checksum: present.bootlink.boot_checksum,
                 entry: present.entry.clone(),
@@ -158,7 +159,7 @@ impl Sysroot {
             return Ok(None);
         }
         let staged = Deployment {
-            origin: self.read_origin(path)?,
+            origin: self.read_origin(path),
             booted: false,
             boot_checksum: record.target.boot_checksum,
             entry: staged::entry(&record, deployments),
@@ -182,17 +183,18 @@ impl Sysroot {
             .context("Touching ostree/deploy")
     }
 
-    fn read_origin(&self, path: &DeploymentPath) -> Result<Origin> {
+    /// The origin of a deployment. One that is missing or cannot be read is empty: it says where upgrades come
+    /// from, and must not be in the way of looking at a system and repairing it.
+    fn read_origin(&self, path: &DeploymentPath) -> Origin {
         let path = format!("{path}.origin");
-        let file =
-            match rustix::fs::openat(self.root(), &path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
-                Ok(file) => file,
-                Err(Errno::NOENT) => return Ok(Origin::default()),
-                Err(error) => return Err(error).with_context(|| format!("Opening {path}")),
-            };
-        let text =
-            std::io::read_to_string(std::fs::File::from(file)).with_context(|| format!("Reading {path}"))?;
-        Ok(Origin(Keyfile::parse(&text).with_context(|| format!("Reading {path}"))?))
+        let read = || -> Result<Origin> {
+            let text = prepare_root::open::read_text(self.root(), &path, &Calls::ALL)?;
+            Ok(Origin(Keyfile::parse(&text.unwrap_or_default())?))
+        };
+        read().unwrap_or_else(|error| {
+            log::warn!("/{path}: {error:#}; it counts as empty, write it anew or remove it");
+            Origin::default()
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use fn_error_context::context;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::etc::{has_entries, open_dir, remove_stamp};
+use crate::etc::{has_entries, open_dir, open_in_tree, remove_stamp};
 
 /// Where the first content is gathered, beside `var`: a cut in between leaves `var` empty, and so to be filled.
 const STAGING: &str = "var.new";
@@ -24,12 +24,12 @@ const LINKS: [(&str, &str); 2] = [("run", "../run"), ("lock", "../run/lock")];
 /// and with the directories that every system expects.
 #[context("Preparing /var")]
 pub(crate) fn fill_if_empty(stateroot: BorrowedFd<'_>, tree: BorrowedFd<'_>) -> Result<()> {
-    if has_entries(stateroot, c"var")? == Some(true) {
+    if has_entries(open_dir(stateroot, c"var")?)? == Some(true) {
         return Ok(());
     }
     durable::remove_tree(stateroot, STAGING)?;
     let staging = durable::make_dir(stateroot, STAGING, Mode::from_raw_mode(0o755))?;
-    if let Some(initial) = open_dir(tree, c"var")? {
+    if let Some(initial) = open_in_tree(tree, c"var")? {
         etc_merge::copy_contents(initial.as_fd(), staging.as_fd()).context("Copying the tree's /var")?;
     }
     for (name, mode) in DIRECTORIES {

@@ -195,3 +195,20 @@ fn a_running_system_has_a_link_to_the_physical_root() {
     running.deploy(&lock, &world.options("main")).unwrap();
     assert_eq!(world.menu(), [format!("{commit}.1"), format!("{commit}.0")]);
 }
+
+#[test]
+fn a_damaged_origin_is_in_nobodys_way() {
+    let world = World::new();
+    let commit = world.commit("main", "1", |_| ());
+    world.deploy("main");
+    let origin = world.deployment(0).with_extension("0.origin");
+    for damage in ["no key file", "[origin]\nrefspec=\\x\n"] {
+        fs::write(&origin, damage).unwrap();
+        assert_eq!(world.status().deployments[0].refspec, None, "{damage}");
+    }
+    fs::remove_file(&origin).unwrap();
+    let pipe = std::process::Command::new("mkfifo").arg(&origin).status().unwrap();
+    assert!(pipe.success());
+    world.deploy("main");
+    assert_eq!(world.menu(), [format!("{commit}.1"), format!("{commit}.0")]);
+}
