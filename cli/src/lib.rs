@@ -23,8 +23,10 @@ mod init;
 mod log;
 mod ls;
 mod prune;
+mod pull;
 mod pull_local;
 mod refs;
+mod remote;
 mod reset;
 mod rev_parse;
 mod show;
@@ -72,8 +74,10 @@ enum Command {
     Log(log::Args),
     Ls(ls::Args),
     Prune(prune::Args),
+    Pull(Box<pull::Args>),
     PullLocal(pull_local::Args),
     Refs(refs::Args),
+    Remote(remote::Args),
     Reset(reset::Args),
     RevParse(rev_parse::Args),
     Show(show::Args),
@@ -97,8 +101,10 @@ impl Command {
             Self::Log(args) => args.run(global, out),
             Self::Ls(args) => args.run(global, out),
             Self::Prune(args) => args.run(global, out),
+            Self::Pull(args) => args.run(global, out),
             Self::PullLocal(args) => args.run(global, out),
             Self::Refs(args) => args.run(global, out),
+            Self::Remote(args) => args.run(global, out),
             Self::Reset(args) => args.run(global),
             Self::RevParse(args) => args.run(global, out),
             Self::Show(args) => args.run(global, out),

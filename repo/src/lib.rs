@@ -20,6 +20,7 @@ mod bytes;
 pub mod checkout;
 pub mod commit;
 mod config;
+mod depth;
 mod devino;
 pub mod diff;
 mod free_space;
@@ -43,6 +44,7 @@ mod xattr;
 
 pub use checkout::{CheckoutOptions, OverwriteMode};
 pub use config::Settings;
+pub use depth::{MAX_DEPTH, check_depth};
 pub use devino::DevInoCache;
 pub use ignore::PathSet;
 pub use init::InitOptions;
@@ -52,7 +54,7 @@ pub use mode::Mode;
 pub use open::Repo;
 pub use read::{Content, LoadedFile};
 pub use refs::{RefName, Refspec};
-pub use remote::{IfExists, Remote, RemoteError, Remotes};
+pub use remote::{IfExists, NewRemote, Remote, RemoteError, Remotes};
 pub use traverse::{Depth, Reachable};
 pub use write::{Stats, Transaction};
 
@@ -79,6 +81,9 @@ pub enum RepoError {
     /// A path that a commit's tree does not have.
     #[error("No such file or directory: {0}")]
     NoPath(String),
+    /// A tree that no system could use.
+    #[error("Directories nest deeper than {} levels", depth::MAX_DEPTH)]
+    TooDeep,
     /// The bytes of an object are not what its name says.
     #[error("Corrupted object {name}: {reason}; delete it and pull or commit it again")]
     Corrupt {

@@ -67,6 +67,11 @@ impl Repo {
         self.settings.fsync = fsync;
     }
 
+    /// Makes each object durable as it is written, instead of all together.
+    pub fn set_per_object_fsync(&mut self, each: bool) {
+        self.settings.per_object_fsync = each;
+    }
+
     /// The path that the repository was opened by, for messages.
     pub fn path(&self) -> &Path {
         &self.path

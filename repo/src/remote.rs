@@ -23,6 +23,7 @@ use crate::{Repo, bytes, scan};
 
 /// Where the running system finds its repository, and what is configured for it.
 const SYSTEM_REPO: &str = "/ostree/repo";
+const NO_SIGNATURES: &str = "signatures cannot be checked; set it to false to trust the remote without them";
 const DROP_INS: &str = "etc/ostree/remotes.d";
 
 /// What callers tell apart.
@@ -90,6 +91,53 @@ pub struct Remote<'a> {
     file: &'a Keyfile,
 }
 
+/// A remote to be added.
+#[derive(Debug, Clone, Default)]
+pub struct NewRemote {
+    /// Its name.
+    pub name: String,
+    /// Its URL, or `metalink=` and that of a metalink.
+    pub url: String,
+    /// What is pulled if nothing is named.
+    pub branches: Vec<String>,
+    /// Further keys and their values, in that order; the last of two equal ones wins.
+    pub items: Vec<(String, String)>,
+}
+
+impl NewRemote {
+    fn check(&self) -> Result<()> {
+        // A remote's refs are a directory of that name.
+        if self.name.contains('/') || self.name.parse::<crate::RefName>().is_err() {
+            return Err(RemoteError::InvalidName(self.name.clone()).into());
+        }
+        let is_key = |key: &str| {
+            !key.is_empty()
+                && key == key.trim()
+                && !key.contains(['[', ']', '=', '\n'])
+                && !key.starts_with('#')
+        };
+        match self.items.iter().find(|(key, _)| !is_key(key)) {
+            Some((key, _)) => bail!("Invalid key '{key}' for remote {}", self.name),
+            None => Ok(()),
+        }
+    }
+
+    fn write_to(&self, file: &mut Keyfile) {
+        let group = group(&self.name);
+        file.remove_group(&group);
+        match self.url.strip_prefix("metalink=") {
+            Some(metalink) => file.set_string(&group, "metalink", metalink),
+            None => file.set_string(&group, "url", &self.url),
+        }
+        if !self.branches.is_empty() {
+            file.set_list(&group, "branches", &self.branches);
+        }
+        for (key, value) in &self.items {
+            file.set_string(&group, key, value);
+        }
+    }
+}
+
 /// What becomes of a remote that is there when one is added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfExists {
@@ -147,52 +195,37 @@ impl Remotes {
         self.files.iter().position(|file| file.file.has_group(&group(name)))
     }
 
-    #[context("Adding remote {name}")]
-    fn write_new(&mut self, repo: &Repo, name: &str, items: &[(String, String)]) -> Result<()> {
-        let at = match (self.find(name), &self.dir) {
-            (Some(at), _) => at,
-            (None, Some((dir, true))) => {
-                let path = dir.join(format!("{name}.conf"));
-                match self.files.iter().position(|file| file.path.as_ref() == Some(&path)) {
-                    Some(at) => at,
-                    None => {
-                        self.files.push(ConfigFile { path: Some(path), file: Keyfile::default() });
-                        self.files.len() - 1
-                    }
-                }
-            }
-            (None, _) => 0,
-        };
-        let Some(place) = self.files.get_mut(at) else { bail!("There is no config") };
-        place.file.remove_group(&group(name));
-        for (key, value) in items {
-            place.file.set_raw(&group(name), key, value);
-        }
-        place.write(repo)
-    }
-
-    /// Adds a remote with keys and raw values in that order, durably; says whether anything changed.
-    pub fn add(
-        &mut self,
-        repo: &Repo,
-        name: &str,
-        items: &[(String, String)],
-        if_exists: IfExists,
-    ) -> Result<bool> {
-        // A remote's refs are a directory of that name.
-        if name.contains('/') || name.parse::<crate::RefName>().is_err() {
-            return Err(RemoteError::InvalidName(name.to_owned()).into());
-        }
-        match (self.find(name), if_exists) {
+    /// Adds a remote, durably; says whether that changed anything.
+    ///
+    /// Errors: [`RemoteError::InvalidName`], [`RemoteError::Exists`].
+    pub fn add(&mut self, repo: &Repo, new: &NewRemote, if_exists: IfExists) -> Result<bool> {
+        new.check()?;
+        let found = self.find(&new.name);
+        match (found, if_exists) {
             (Some(_), IfExists::Keep) => return Ok(false),
             (Some(at), IfExists::Fail) => {
                 let path = self.files.get(at).and_then(|file| file.path.as_ref());
                 let place = path.map_or_else(|| "(in config)".to_owned(), |path| path.display().to_string());
-                return Err(RemoteError::Exists { name: name.to_owned(), place }.into());
+                return Err(RemoteError::Exists { name: new.name.clone(), place }.into());
             }
             _ => {}
         }
-        self.write_new(repo, name, items).map(|()| true)
+        let at = found.unwrap_or_else(|| self.place_for(&new.name));
+        let place = self.files.get_mut(at).context("There is no config")?;
+        new.write_to(&mut place.file);
+        place.write(repo).with_context(|| format!("Adding remote {}", new.name))?;
+        Ok(true)
+    }
+
+    /// The file that a remote of that name is to stand in.
+    fn place_for(&mut self, name: &str) -> usize {
+        let Some((dir, true)) = &self.dir else { return 0 };
+        let path = dir.join(format!("{name}.conf"));
+        let there = self.files.iter().position(|file| file.path.as_ref() == Some(&path));
+        there.unwrap_or_else(|| {
+            self.files.push(ConfigFile { path: Some(path), file: Keyfile::default() });
+            self.files.len() - 1
+        })
     }
 
     /// Removes a remote, durably. What was pulled from it stays. A drop-in that holds nothing else is removed.
@@ -248,37 +281,41 @@ impl Remote<'_> {
         Ok(self.file.list(&group(self.name), "branches")?.unwrap_or_default())
     }
 
-    /// Whether commits may be taken from it: it is configured, and asks for no check that is not built. A check
-    /// that it asks for is never left out silently.
-    pub fn check_usable(&self) -> Result<()> {
+    /// Whether it may be asked for anything.
+    pub fn check_configured(&self) -> Result<()> {
         if let Some(message) = self.string("unconfigured-state")? {
             return Err(RemoteError::Unconfigured(message).into());
         }
-        let refuse = |key: String, advice| {
-            Err(RemoteError::NotSupported { name: self.name.to_owned(), key, advice }.into())
-        };
-        let group = group(self.name);
         if let Some(backend) = self.string("custom-backend")? {
-            return refuse(format!("custom-backend={backend}"), "use the tool that brings its content");
-        }
-        if self.file.boolean(&group, "gpg-verify")?.unwrap_or(true) {
-            let how = if self.file.raw(&group, "gpg-verify").is_some() { "" } else { " (the default)" };
-            return refuse(
-                format!("gpg-verify=true{how}"),
-                "signatures cannot be checked; set gpg-verify=false to trust it without",
+            return Err(
+                self.refuse(format!("custom-backend={backend}"), "use the tool that brings its content")
             );
         }
-        for key in ["gpg-verify-summary", "sign-verify", "sign-verify-summary"] {
-            // `sign-verify` may also be a list of the kinds of signature.
-            if let Some(value) = self.string(key)?.filter(|value| !matches!(value.trim(), "false" | "0" | ""))
-            {
-                return refuse(
-                    format!("{key}={value}"),
-                    "signatures cannot be checked; set it to false to trust it without",
-                );
-            }
+        ["gpg-verify-summary", "sign-verify-summary"].iter().try_for_each(|key| self.check_unverified(key))
+    }
+
+    /// Whether commits may be taken from it: it is configured, and asks for no check that is not built. A check
+    /// that it asks for is never left out silently.
+    pub fn check_usable(&self) -> Result<()> {
+        self.check_configured()?;
+        if self.string("gpg-verify")?.is_none() {
+            return Err(self.refuse("gpg-verify=true (the default)".to_owned(), NO_SIGNATURES));
         }
-        Ok(())
+        ["gpg-verify", "sign-verify"].iter().try_for_each(|key| self.check_unverified(key))
+    }
+
+    /// Refuses a key that asks for verification. `sign-verify` may also be a list of the kinds of signature.
+    fn check_unverified(&self, key: &str) -> Result<()> {
+        match self.string(key)? {
+            Some(value) if !matches!(value.trim(), "false" | "0") => {
+                Err(self.refuse(format!("{key}={value}"), NO_SIGNATURES))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse(&self, key: String, advice: &'static str) -> anyhow::Error {
+        RemoteError::NotSupported { name: self.name.to_owned(), key, advice }.into()
     }
 }
 
@@ -345,6 +382,7 @@ mod tests {
             ("", "gpg-verify=true (the default)"),
             ("gpg-verify=true", "gpg-verify=true"),
             ("gpg-verify=perhaps", "perhaps"),
+            ("gpg-verify=", "gpg-verify="),
             ("gpg-verify=false\nsign-verify=true", "sign-verify=true"),
             ("gpg-verify=false\nsign-verify=ed25519;", "sign-verify=ed25519"),
             ("gpg-verify=false\ngpg-verify-summary=true", "gpg-verify-summary"),

@@ -2,4 +2,10 @@
 //! How objects travel between repositories.
 #![forbid(unsafe_code)]
 
+mod age;
 pub mod local;
+pub mod remote;
+mod url;
+
+pub use age::{Downgrade, check_not_older};
+pub use url::{UrlError, local_path};

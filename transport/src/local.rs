@@ -11,15 +11,24 @@ use anyhow::{Context as _, Result, bail};
 use fn_error_context::context;
 use formats::Checksum;
 use formats::object::{Commit, ObjectName, ObjectType, metadata_key};
-use repo::{Depth, RefName, Refspec, Repo, Stats, Transaction};
+use repo::{Depth, RefName, Refspec, Repo, RepoError, Stats, Transaction};
+
+use crate::age::check_not_older;
 
 /// What to pull.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Refs of the source or checksums; all of its own refs if empty.
+    /// Refs of the source, each with `@CHECKSUM` behind it for another commit than the newest, or checksums; all of
+    /// its own refs if empty.
     pub refs: Vec<String>,
     /// The refs become those of this remote; without, they become the destination's own.
     pub remote: Option<String>,
+    /// Only what is at or below these paths; the commits count as partial then. All if empty.
+    pub subpaths: Vec<String>,
+    /// A ref must not go back in time.
+    pub age_check: AgeCheck,
+    /// Files that could not be checked out by a user for a user are refused: setuid, writable by all.
+    pub bare_user_only_files: bool,
     /// How many parents come along.
     pub depth: Depth,
     /// Commits come without their trees and count as partial.
@@ -30,20 +39,58 @@ pub struct Options {
     pub verify_bindings: bool,
 }
 
+impl Options {
+    /// Everything of these refs, with the checks that are made if nothing else is said.
+    pub fn new(refs: Vec<String>) -> Self {
+        Self {
+            refs,
+            remote: None,
+            subpaths: Vec::new(),
+            age_check: AgeCheck::None,
+            bare_user_only_files: false,
+            depth: Depth::Parents(0),
+            commit_metadata_only: false,
+            untrusted: false,
+            verify_bindings: true,
+        }
+    }
+}
+
+/// What the commits that are pulled must not be older than.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgeCheck {
+    /// Nothing.
+    None,
+    /// What their refs name until now.
+    Refs,
+    /// This commit.
+    Commit(Checksum),
+}
+
+/// What was asked for, found in the source.
+#[derive(Debug, Clone)]
+struct Wanted {
+    /// The ref, unless a commit was named by checksum.
+    name: Option<RefName>,
+    commit: Checksum,
+}
+
 /// Pulls into `repo` from `source`.
 #[context("Pulling from {}", source.path().display())]
 pub fn pull(repo: &Repo, source: &Repo, options: &Options) -> Result<Stats> {
     let wanted = wanted(source, options)?;
+    let subpaths = options.subpaths.iter().map(|path| parse_subpath(path)).collect::<Result<Vec<_>>>()?;
     let mut transaction = repo.begin()?;
     let mut commits = Vec::new();
     let mut partial = Vec::new();
-    for (name, checksum) in &wanted {
-        if let Some(name) = name {
-            let commit = source.load_commit(checksum)?;
+    for Wanted { name, commit: checksum } in &wanted {
+        let refspec = name.clone().map(|name| Refspec { remote: options.remote.clone(), name });
+        check_age(repo, source, options.age_check, refspec.as_ref(), checksum)?;
+        if let Some(refspec) = refspec {
             if options.verify_bindings {
-                check_binding(name, checksum, &commit)?;
+                check_binding(&refspec.name, checksum, &source.load_commit(checksum)?)?;
             }
-            transaction.set_ref(Refspec { remote: options.remote.clone(), name: name.clone() }, *checksum);
+            transaction.set_ref(refspec, *checksum);
         }
         commits.extend(history(source, checksum, options.depth)?);
     }
@@ -52,6 +99,7 @@ pub fn pull(repo: &Repo, source: &Repo, options: &Options) -> Result<Stats> {
         link: !options.untrusted
             && source.mode() == repo.mode()
             && source.dir_is_on_same_file_system(repo)?,
+        bare_user_only_files: options.bare_user_only_files,
         seen: HashSet::new(),
         transaction: &mut transaction,
     };
@@ -62,8 +110,13 @@ pub fn pull(repo: &Repo, source: &Repo, options: &Options) -> Result<Stats> {
             if !whole {
                 partial.push(*checksum);
             }
-        } else if !whole {
+        } else if !whole && subpaths.is_empty() {
             pull.tree(commit.tree, commit.meta)?;
+        } else if !whole {
+            partial.push(*checksum);
+            for subpath in &subpaths {
+                pull.subpath(commit.tree, commit.meta, subpath)?;
+            }
         }
         pull.object(name)?;
         if let Some(detached) = source.load_detached_metadata(checksum)? {
@@ -81,37 +134,72 @@ pub fn pull(repo: &Repo, source: &Repo, options: &Options) -> Result<Stats> {
     Ok(stats)
 }
 
-/// The commits that are asked for, each with its ref unless it was named by checksum.
-fn wanted(source: &Repo, options: &Options) -> Result<Vec<(Option<RefName>, Checksum)>> {
+/// The commits that are asked for.
+fn wanted(source: &Repo, options: &Options) -> Result<Vec<Wanted>> {
     if options.refs.is_empty() {
-        // An alias is a name of the source alone.
-        let aliases = source.list_aliases(None)?;
-        let own = source.list_refs(None)?.into_iter().filter(|(refspec, _)| {
-            refspec.remote.is_none() && !aliases.iter().any(|(alias, _)| alias == refspec)
-        });
-        return Ok(own.map(|(refspec, checksum)| (Some(refspec.name), checksum)).collect());
+        let all = own_refs(source)?.into_iter();
+        return Ok(all.map(|(name, commit)| Wanted { name: Some(name), commit }).collect());
     }
-    options
-        .refs
-        .iter()
-        .map(|text| match text.parse::<Checksum>() {
-            Ok(checksum) => Ok((None, checksum)),
-            Err(_) => {
-                let refspec: Refspec = text.parse()?;
-                let checksum = source.read_ref(&refspec)?;
-                Ok((Some(refspec.name), checksum.with_context(|| format!("Refspec '{text}' not found"))?))
-            }
-        })
-        .collect()
+    options.refs.iter().map(|text| find(source, text)).collect()
+}
+
+fn find(source: &Repo, text: &str) -> Result<Wanted> {
+    if let Ok(commit) = text.parse::<Checksum>() {
+        return Ok(Wanted { name: None, commit });
+    }
+    if let Some((name, commit)) = text.split_once('@') {
+        let commit = commit.parse().with_context(|| format!("Invalid commit in '{text}'"))?;
+        return Ok(Wanted { name: Some(name.parse()?), commit });
+    }
+    let refspec: Refspec = text.parse()?;
+    let commit = source.read_ref(&refspec)?.ok_or_else(|| RepoError::RefNotFound(text.to_owned()))?;
+    Ok(Wanted { name: Some(refspec.name), commit })
+}
+
+/// The refs that a repository offers to others: its own, without aliases, which are names for itself alone.
+pub fn own_refs(source: &Repo) -> Result<Vec<(RefName, Checksum)>> {
+    let aliases = source.list_aliases(None)?;
+    let own = source.list_refs(None)?.into_iter().filter(|(refspec, _)| {
+        refspec.remote.is_none() && !aliases.iter().any(|(alias, _)| alias == refspec)
+    });
+    Ok(own.map(|(refspec, checksum)| (refspec.name, checksum)).collect())
+}
+
+fn check_age(
+    repo: &Repo,
+    source: &Repo,
+    check: AgeCheck,
+    refspec: Option<&Refspec>,
+    commit: &Checksum,
+) -> Result<()> {
+    let current = match (check, refspec) {
+        (AgeCheck::Commit(current), _) => Some(current),
+        (AgeCheck::Refs, Some(refspec)) => repo.read_ref(refspec)?,
+        _ => None,
+    };
+    current.map_or(Ok(()), |current| check_not_older(repo, &current, source, commit))
+}
+
+/// The names along a path from the root.
+fn parse_subpath(path: &str) -> Result<Vec<&str>> {
+    let rest = path.strip_prefix('/').with_context(|| format!("--subpath={path} does not begin with /"))?;
+    let names: Vec<_> = rest.split('/').filter(|name| !name.is_empty()).collect();
+    if names.iter().any(|name| matches!(*name, "." | "..")) {
+        bail!("--subpath={path} has . or .. in it");
+    }
+    Ok(names)
 }
 
 fn check_binding(name: &RefName, checksum: &Checksum, commit: &Commit) -> Result<()> {
     let Some(binding) = commit.lookup(metadata_key::REF_BINDING)? else { return Ok(()) };
-    let names = binding.view()?;
-    if names.as_strings()?.contains(&name.as_str()) {
+    let view = binding.view()?;
+    let names = view.as_strings()?;
+    if names.contains(&name.as_str()) {
         return Ok(());
     }
-    bail!("Commit {checksum} has no requested ref '{name}' in ref binding metadata ({names})")
+    let names: Vec<_> = names.iter().map(|name| format!("‘{name}’")).collect();
+    let names = names.join(", ");
+    bail!("Commit {checksum}: Commit has no requested ref ‘{name}’ in ref binding metadata ({names})")
 }
 
 /// A commit and its parents; a parent that the source lacks ends the history.
@@ -139,6 +227,7 @@ struct Pull<'a, 'r> {
     transaction: &'a mut Transaction<'r>,
     /// Whether objects may be hard links.
     link: bool,
+    bare_user_only_files: bool,
     seen: HashSet<ObjectName>,
 }
 
@@ -167,9 +256,39 @@ impl Pull<'_, '_> {
         Ok(())
     }
 
+    /// What is at or below a path, and the directories that lead there.
+    fn subpath(&mut self, tree: Checksum, meta: Checksum, names: &[&str]) -> Result<()> {
+        let (mut tree, mut meta) = (tree, meta);
+        for (index, wanted) in names.iter().enumerate() {
+            self.object(ObjectName::new(meta, ObjectType::DirMeta))?;
+            let data = self.source.load_dirtree(&tree)?;
+            let dir = self.source.parse_dirtree(&tree, &data)?;
+            self.object(ObjectName::new(tree, ObjectType::DirTree))?;
+            let last = index + 1 == names.len();
+            if let Some(file) = dir.files.iter().find(|file| last && file.name == *wanted) {
+                return self.object(ObjectName::new(file.checksum, ObjectType::File));
+            }
+            let child = dir.dirs.iter().find(|child| child.name == *wanted);
+            let child = child.ok_or_else(|| RepoError::NoPath(format!("/{}", names.join("/"))))?;
+            (tree, meta) = (child.tree, child.meta);
+        }
+        self.tree(tree, meta)
+    }
+
     fn object(&mut self, name: ObjectName) -> Result<()> {
         if !self.seen.insert(name) || self.transaction.has(name)? {
             return Ok(());
+        }
+        if self.bare_user_only_files && name.kind == ObjectType::File {
+            let meta = self.source.load_file(&name.checksum)?.header.meta;
+            // As the C tools: whatever a user could not make for himself.
+            if !meta.is_symlink() && meta.mode & 0o7777 & !0o775 != 0 {
+                bail!(
+                    "Object {name}: invalid mode 0{:o} with bits 0{:o}",
+                    meta.mode,
+                    meta.mode & 0o7777 & !0o775
+                );
+            }
         }
         if self.link && self.transaction.link_from(self.source, name)? {
             return Ok(());

@@ -148,6 +148,12 @@ impl Keyfile {
         self.set_raw(group, key, &value::escape(text));
     }
 
+    /// Sets a key to a list, whose members end in `;`.
+    pub fn set_list<T: AsRef<str>>(&mut self, group: &str, key: &str, members: &[T]) {
+        let member = |text: &T| format!("{};", value::escape(text.as_ref()).replace(';', "\\;"));
+        self.set_raw(group, key, &members.iter().map(member).collect::<String>());
+    }
+
     /// Sets a key to `true` or `false`.
     pub fn set_boolean(&mut self, group: &str, key: &str, flag: bool) {
         self.set_raw(group, key, if flag { "true" } else { "false" });
@@ -344,6 +350,14 @@ mod tests {
         ] {
             assert_eq!(file.raw(group, key), value, "{group} {key}");
         }
+    }
+
+    #[test]
+    fn lists_round_trip() {
+        let mut file = Keyfile::default();
+        file.set_list("a", "k", &["m;n", "x\\", " y"]);
+        assert_eq!(file.to_string(), "[a]\nk=m\\;n;x\\\\;\\sy;\n");
+        assert_eq!(file.list("a", "k").unwrap().unwrap(), ["m;n", "x\\", " y"]);
     }
 
     #[test]
