@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result};
 use formats::Checksum;
 use formats::object::{FileMeta, Xattrs};
-use repo::{Entry, Repo};
+use repo::{Entry, Repo, check_depth};
 
 use crate::Output;
 use crate::global::Global;
@@ -57,6 +57,7 @@ impl Args {
 
     /// Prints the entries of a directory: files, then directories, each with its own below it if asked for.
     fn directory(&self, repo: &Repo, path: &str, tree: &Checksum, out: &mut Output<'_>) -> Result<()> {
+        check_depth(path)?;
         let data = repo.load_dirtree(tree)?;
         let dir = repo.parse_dirtree(tree, &data)?;
         let parent = path.trim_end_matches('/');

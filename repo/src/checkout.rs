@@ -23,7 +23,7 @@ use rustix::io::Errno;
 
 use crate::lookup::Entry;
 use crate::staging::remove_tree;
-use crate::{Content, LoadedFile, Mode, PathSet, Repo, bytes, xattr};
+use crate::{Content, LoadedFile, Mode, PathSet, Repo, bytes, check_depth, xattr};
 
 /// Beginning of names that stand for overlay whiteouts.
 const PASSTHROUGH_WHITEOUT: &str = ".ostree-wh.";
@@ -144,6 +144,7 @@ impl Checkout<'_> {
     }
 
     fn directory(&mut self, at: BorrowedFd<'_>, name: &str, tree: &Checksum, meta: &Checksum) -> Result<()> {
+        check_depth(&self.path)?;
         let meta = self.dirmeta(meta)?;
         let data = self.repo.load_dirtree(tree)?;
         let tree = self.repo.parse_dirtree(tree, &data)?;

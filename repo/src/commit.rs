@@ -15,7 +15,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::tree::Tree;
-use crate::{DevInoCache, Mode, PathSet, Transaction, scan, xattr};
+use crate::{DevInoCache, Mode, PathSet, Transaction, check_depth, scan, xattr};
 
 /// Change of one path's mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,6 +152,7 @@ impl Walk<'_, '_> {
     }
 
     fn directory(&mut self, dir: OwnedFd, tree: &mut Tree) -> Result<()> {
+        check_depth(&self.path)?;
         let meta = self.dir_meta(&dir).with_context(|| self.describe())?;
         tree.set_meta(meta);
         let mut names = Vec::with_capacity(32);

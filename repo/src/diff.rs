@@ -4,7 +4,7 @@
 use anyhow::Result;
 use formats::object::DirTree;
 
-use crate::{Entry, Repo};
+use crate::{Entry, Repo, check_depth};
 
 /// How a path differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +30,7 @@ impl Repo {
     }
 
     fn compare(&self, out: &mut Differences, path: &str, from: Entry, to: Entry) -> Result<()> {
+        check_depth(path)?;
         let (Entry::Dir { tree: old, meta: old_meta }, Entry::Dir { tree: new, meta: new_meta }) = (from, to)
         else {
             return Ok(());
@@ -64,6 +65,7 @@ impl Repo {
         let mut todo = vec![(path, entry)];
         while let Some((path, entry)) = todo.pop() {
             if let Entry::Dir { tree, .. } = entry {
+                check_depth(&path)?;
                 let data = self.load_dirtree(&tree)?;
                 let dir = self.parse_dirtree(&tree, &data)?;
                 todo.extend(entries(&dir).map(|(name, entry)| (format!("{path}/{name}"), entry)));

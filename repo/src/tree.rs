@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use formats::Checksum;
 use formats::object::{DirEntry, DirTree, FileEntry, ObjectType, check_name};
 
-use crate::{Repo, Transaction};
+use crate::{MAX_DEPTH, Repo, RepoError, Transaction};
 
 /// A directory that can be added to. Directories that come from the repository are opened only when something is
 /// put into them.
@@ -86,6 +86,13 @@ impl Tree {
 
     /// Lays a directory of the repository over this one: its metadata and files win.
     pub fn overlay(&mut self, repo: &Repo, tree: &Checksum, meta: &Checksum) -> Result<()> {
+        self.overlay_at(repo, tree, meta, 0)
+    }
+
+    fn overlay_at(&mut self, repo: &Repo, tree: &Checksum, meta: &Checksum, depth: usize) -> Result<()> {
+        if depth > MAX_DEPTH {
+            return Err(RepoError::TooDeep.into());
+        }
         let data = repo.load_dirtree(tree)?;
         let over = repo.parse_dirtree(tree, &data)?;
         self.meta = Some(*meta);
@@ -94,7 +101,7 @@ impl Tree {
         }
         for dir in &over.dirs {
             if self.dirs.contains_key(dir.name) || self.files.contains_key(dir.name) {
-                self.ensure_dir(repo, dir.name)?.overlay(repo, &dir.tree, &dir.meta)?;
+                self.ensure_dir(repo, dir.name)?.overlay_at(repo, &dir.tree, &dir.meta, depth + 1)?;
             } else {
                 self.dirs.insert(Box::from(dir.name), Node::Stored { tree: dir.tree, meta: dir.meta });
             }
