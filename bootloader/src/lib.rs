@@ -31,4 +31,4 @@ pub use kernel_files::{BootFile, FileKind, KernelError, KernelFiles};
 pub use loader::{Loader, LoaderError};
 pub use plan::{Change, CopyFile, NeededFile, NewFile, NewLink, PlanError, Settings, Slot, SwitchPlan};
 pub use state::{BootState, ForeignFile, LoaderLink, Places, PresentEntry, Unreadable};
-pub use sweep::{Swept, linked_deployments, sweep};
+pub use sweep::{Swept, leftovers, linked_deployments, sweep};

@@ -78,6 +78,15 @@ fn is_boot_dir(name: &str) -> bool {
     name.rsplit_once('-').is_some_and(|(_, checksum)| checksum.parse::<Checksum>().is_ok())
 }
 
+/// What the entries that are chosen now do not need: paths from the root, sorted. None where there are no entries.
+pub fn leftovers(state: &BootState, settings: &Settings) -> Vec<String> {
+    if state.entries.is_empty() {
+        return Vec::new();
+    }
+    let texts: Vec<String> = state.entries.iter().map(|entry| entry.entry.to_string()).collect();
+    list(state, state.slot(), &texts, settings)
+}
+
 /// Removes what the entries that are chosen now do not need, if a boot loader can see no others.
 ///
 /// This is what is left of a switch that could not be proven, and of one that was interrupted. Does nothing while
@@ -104,11 +113,7 @@ pub(crate) fn sweep_proven(
     if state.record.is_some() {
         Record::remove(places.root)?;
     }
-    if state.entries.is_empty() {
-        return Ok(swept);
-    }
-    let texts: Vec<String> = state.entries.iter().map(|entry| entry.entry.to_string()).collect();
-    for path in list(state, state.slot(), &texts, settings) {
+    for path in leftovers(state, settings) {
         fault::point("sweep");
         remove(places, &path, &mut swept)?;
     }

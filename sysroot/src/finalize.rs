@@ -14,7 +14,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Context, Result, ensure};
-use bootloader::LoaderLink;
+use bootloader::{LoaderLink, Settings};
 use fn_error_context::context;
 use formats::bootlink::DeploymentPath;
 use formats::kernel_args::KernelArgs;
@@ -156,7 +156,7 @@ impl Sysroot {
     pub fn is_settled(&self) -> Result<bool> {
         let loaded = self.load()?;
         let (_, settings) = self.boot_settings(&loaded)?;
-        Ok(!may_be_unproven(&loaded) && self.unneeded_deployments(&loaded, &settings)?.is_empty())
+        Ok(!has_leftovers(&loaded, &settings) && self.unneeded_deployments(&loaded, &settings)?.is_empty())
     }
 
     /// After a good boot: proves the switch that led to it, and removes what was kept in case it had not.
@@ -166,7 +166,7 @@ impl Sysroot {
         let (_, settings) = self.boot_settings(&loaded)?;
         let mut good = BootGood { swept: Vec::new(), unproven: None, cleaned: Cleaned::default() };
         // Nobody freezes a file system for nothing.
-        if may_be_unproven(&loaded) {
+        if has_leftovers(&loaded, &settings) {
             let (proof, swept) = bootloader::sweep(self.places(), &settings)?;
             if let durable::Proof::Unproven(reason) = proof {
                 good.unproven = Some(reason.to_string());
@@ -200,8 +200,8 @@ impl Sysroot {
 }
 
 /// Whether the last switch has not come to its end.
-fn may_be_unproven(loaded: &Loaded) -> bool {
-    loaded.boot.record.is_some() || loaded.boot.loader_names.len() > 1
+fn has_leftovers(loaded: &Loaded, settings: &Settings) -> bool {
+    loaded.boot.record.is_some() || !bootloader::leftovers(&loaded.boot, settings).is_empty()
 }
 
 /// What the merge of `/etc` has done.

@@ -331,6 +331,11 @@ fn good_boot() {
     fs::rename("/boot/loader/entries/ostree-2.conf", "/boot/loader/entries/ostree-2+2-1.conf").unwrap();
     let good = sysroot.boot_good(&lock).unwrap();
     assert_eq!(good.swept, ["/boot/loader.tmp"]);
+    // What the last switch has spared, because it was what ran.
+    std::os::unix::fs::symlink("boot.1.1", "/sysroot/ostree/boot.1").unwrap();
+    assert!(!sysroot.is_settled().unwrap());
+    assert_eq!(sysroot.boot_good(&lock).unwrap().swept, ["/ostree/boot.1"]);
+    assert!(sysroot.is_settled().unwrap());
     assert_eq!(good.cleaned.deployments.len(), 1);
     assert!(good.cleaned.pruned.is_none());
     assert_eq!(list(), ["2", "1*"]);
