@@ -76,7 +76,6 @@ struct Wanted {
 }
 
 /// Pulls into `repo` from `source`.
-#[context("Pulling from {}", source.path().display())]
 pub fn pull(repo: &Repo, source: &Repo, options: &Options) -> Result<Stats> {
     let wanted = wanted(source, options)?;
     let subpaths = options.subpaths.iter().map(|path| parse_subpath(path)).collect::<Result<Vec<_>>>()?;
@@ -110,13 +109,11 @@ pub fn pull(repo: &Repo, source: &Repo, options: &Options) -> Result<Stats> {
             if !whole {
                 partial.push(*checksum);
             }
-        } else if !whole && subpaths.is_empty() {
-            pull.tree(commit.tree, commit.meta)?;
         } else if !whole {
-            partial.push(*checksum);
-            for subpath in &subpaths {
-                pull.subpath(commit.tree, commit.meta, subpath)?;
+            if !subpaths.is_empty() {
+                partial.push(*checksum);
             }
+            pull.trees(commit, &subpaths)?;
         }
         pull.object(name)?;
         if let Some(detached) = source.load_detached_metadata(checksum)? {
@@ -232,6 +229,14 @@ struct Pull<'a, 'r> {
 }
 
 impl Pull<'_, '_> {
+    #[context("Pulling from {}", self.source.path().display())]
+    fn trees(&mut self, commit: &Commit, subpaths: &[Vec<&str>]) -> Result<()> {
+        if subpaths.is_empty() {
+            return self.tree(commit.tree, commit.meta);
+        }
+        subpaths.iter().try_for_each(|path| self.subpath(commit.tree, commit.meta, path))
+    }
+
     /// A directory and all below it. A dirtree that is there already may still lack what it names, since it may
     /// come from a partial commit, so all are walked.
     fn tree(&mut self, tree: Checksum, meta: Checksum) -> Result<()> {

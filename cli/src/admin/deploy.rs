@@ -90,11 +90,20 @@ struct NotYet {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum SelinuxArg {
+pub(super) enum SelinuxArg {
     /// Refuse the tree
     Refuse,
     /// Deploy it without labels
     Ignore,
+}
+
+impl From<SelinuxArg> for Selinux {
+    fn from(how: SelinuxArg) -> Self {
+        match how {
+            SelinuxArg::Refuse => Self::Refuse,
+            SelinuxArg::Ignore => Self::Ignore,
+        }
+    }
 }
 
 impl Args {
@@ -136,10 +145,7 @@ impl Args {
             },
             as_default: !self.not_as_default,
             kernel_args: self.kernel_args.edits(),
-            selinux: match self.selinux {
-                SelinuxArg::Refuse => Selinux::Refuse,
-                SelinuxArg::Ignore => Selinux::Ignore,
-            },
+            selinux: self.selinux.into(),
             prune: !self.no_prune,
         })
     }
@@ -176,7 +182,7 @@ fn read_origin(path: &Path) -> Result<Origin> {
 }
 
 /// Says what was done, in the C tools' words where they have some.
-fn print_outcome(done: &Deployed, out: &mut Output<'_>) -> Result<()> {
+pub(super) fn print_outcome(done: &Deployed, out: &mut Output<'_>) -> Result<()> {
     if let Some(summary) = done.etc_summary() {
         writeln!(out, "{summary}")?;
     }
@@ -186,7 +192,8 @@ fn print_outcome(done: &Deployed, out: &mut Output<'_>) -> Result<()> {
     super::print_switched(&done.switched, out)
 }
 
-fn print_staged(done: &StagedDeployment, out: &mut Output<'_>) -> Result<()> {
+/// Says what was staged, and when it is applied.
+pub(super) fn print_staged(done: &StagedDeployment, out: &mut Output<'_>) -> Result<()> {
     let when =
         if done.locked { "once it is unlocked (`ostree admin lock-finalization -u`)" } else { "at shutdown" };
     writeln!(out, "Staged {}; it is applied {when}", done.path)?;

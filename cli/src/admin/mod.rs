@@ -11,11 +11,15 @@ mod instutil;
 mod kargs;
 mod lock_finalization;
 mod pin;
+mod reboot;
 mod rollback;
 mod set_default;
+mod set_origin;
 mod stateroot_init;
 mod status;
+mod switch;
 mod undeploy;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 
@@ -53,11 +57,14 @@ enum Command {
     Pin(pin::Args),
     Rollback(rollback::Args),
     SetDefault(set_default::Args),
+    SetOrigin(set_origin::Args),
     StaterootInit(stateroot_init::Args),
     /// The former name of stateroot-init
     OsInit(stateroot_init::Args),
     Status(status::Args),
+    Switch(switch::Args),
     Undeploy(undeploy::Args),
+    Upgrade(upgrade::Args),
 }
 
 impl Args {
@@ -79,9 +86,12 @@ impl Args {
             Command::Pin(args) => args.run(&change()?, out),
             Command::Rollback(args) => args.run(&change()?, out),
             Command::SetDefault(args) => args.run(&change()?, out),
+            Command::SetOrigin(args) => args.run(&change()?),
             Command::StaterootInit(args) | Command::OsInit(args) => args.run(&change()?, out),
             Command::Status(args) => args.run(&open()?, out),
+            Command::Switch(args) => args.run(&change()?, out),
             Command::Undeploy(args) => args.run(&change()?, out),
+            Command::Upgrade(args) => args.run(&change()?, out),
         }
     }
 }
