@@ -5,7 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use anyhow::Error;
-use clap::error::{ContextKind, ErrorKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// The exit code, after the error was printed.
 pub(crate) fn exit_code(done: Result<(), Error>) -> ExitCode {
@@ -47,7 +47,13 @@ pub(crate) fn of_arguments(error: &clap::Error) -> ExitCode {
         };
     }
     let text = match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(word))) if !word.starts_with('-') => {
+            format!("Unexpected argument {word}")
+        }
         (ErrorKind::UnknownArgument, Some(argument)) => format!("Unknown option {argument}"),
+        (ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand, _) => {
+            "No command specified; see --help".to_owned()
+        }
         _ => {
             let text = error.to_string();
             let text = text.strip_prefix("error: ").unwrap_or(&text);

@@ -37,7 +37,7 @@ use std::ffi::OsString;
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{ArgAction, Parser, Subcommand};
 
 use global::Global;
@@ -127,6 +127,6 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(command) => command.run(&arguments.global, &mut out),
         None => Err(anyhow::anyhow!("No command specified; see ostree --help")),
     };
-    let flushed = out.flush().map_err(anyhow::Error::from);
+    let flushed = out.flush().context("Writing to standard output");
     failure::exit_code(done.and(flushed))
 }

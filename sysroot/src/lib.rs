@@ -27,6 +27,7 @@ mod init;
 mod lock;
 mod menu;
 mod namespace;
+mod notes;
 mod origin;
 mod preflight;
 mod reorder;

@@ -16,6 +16,8 @@ pub struct Status {
     pub schema: u32,
     /// One row a deployment.
     pub deployments: Vec<Row>,
+    /// Where the boot menu is not what the rows make one think; for a person.
+    pub notes: Vec<String>,
 }
 
 /// One deployment. The first group of keys is that of the C tools.
@@ -76,7 +78,8 @@ impl Status {
             boot_checksum: d.boot_checksum.to_string(),
             kernel_args: d.kernel_args().to_string(),
         };
-        Self { schema: 1, deployments: loaded.deployments.iter().enumerate().map(row).collect() }
+        let deployments = loaded.deployments.iter().enumerate().map(row).collect();
+        Self { schema: 1, deployments, notes: loaded.notes() }
     }
 
     /// Whether the running system is the one that the next boot starts.

@@ -33,6 +33,8 @@ impl Args {
             writeln!(out, "{}", serde_json::to_string_pretty(&status)?)?;
         } else {
             write!(out, "{status}")?;
+            // Not among the lines that scripts know.
+            status.notes.iter().for_each(|note| eprintln!("warning: {note}"));
         }
         Ok(())
     }
