@@ -84,6 +84,7 @@ impl BootDisk {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
+    /// Once it is mounted: then the device goes with its last mount, and that with this process.
     fn detach(&self) {
         succeed(Command::new("losetup").arg("--detach").arg(&self.device));
     }
@@ -100,11 +101,11 @@ fn readonly_file_system() {
     let world = World::on_small_disk(128);
     let disk = BootDisk::new(&world);
     mount(&["-o", "ro", &disk.device], &world.root().join("boot"));
+    disk.detach();
     boot(world, &Boot::Mounted);
     assert!(is_readonly("/boot") && file_system_is_readonly("/boot"));
     update_apart();
     assert!(is_readonly("/boot") && file_system_is_readonly("/boot"), "it is put back");
-    disk.detach();
 }
 
 fn readonly_device() {
@@ -113,16 +114,17 @@ fn readonly_device() {
     disk.detach();
     disk.device = disk.attach(&["--read-only"]);
     mount(&["-o", "ro", &disk.device], &world.root().join("boot"));
+    disk.detach();
     boot(world, &Boot::Mounted);
     let error = apart(|| format!("{:#}", try_stage(&DeployOptions::new("main"), false).unwrap_err()));
     assert!(error.contains("/boot") && error.contains("cannot be written to"), "{error}");
-    disk.detach();
 }
 
 fn unmounted() {
     let world = World::on_small_disk(128);
     let disk = BootDisk::new(&world);
     mount(&[&disk.device], &world.root().join("boot"));
+    disk.detach();
     boot(world, &Boot::Absent);
     fs::write("/etc/fstab", format!("{} /boot ext4 noauto 0 2\n", disk.device)).unwrap();
     assert!(!Path::new("/boot/loader").exists());
@@ -131,7 +133,6 @@ fn unmounted() {
     mount(&[&disk.device], Path::new("/boot"));
     assert_eq!(list(), ["2", "1*"]);
     succeed(Command::new("umount").arg("/boot"));
-    disk.detach();
 }
 
 /// As an automount needs it: what the system mounts after we have left it is there for us, and not the other way.
