@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The record of a staged deployment: what is read is written so that it reads the same.
+#![no_main]
+
+use formats::staged::Staged;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    if let Ok(record) = Staged::parse(data) {
+        assert_eq!(record, Staged::parse(&record.to_bytes()).expect("what we wrote is read"));
+    }
+});
