@@ -65,6 +65,40 @@ impl World {
         symlink("../../missing", self.path("tree/etc/dangling")).unwrap();
     }
 
+    /// A `tree` that can be deployed.
+    pub(crate) fn make_bootable_tree(&self) {
+        for dir in [
+            "usr/bin",
+            "usr/etc",
+            "usr/lib/modules/6.1.0",
+            "var",
+            "boot",
+            "run",
+            "proc",
+            "sys",
+            "dev",
+            "sysroot",
+        ] {
+            std::fs::create_dir_all(self.path("tree").join(dir)).unwrap();
+        }
+        for (name, content) in [
+            ("tree/usr/lib/modules/6.1.0/vmlinuz", "kernel"),
+            ("tree/usr/lib/modules/6.1.0/initramfs.img", "initramfs"),
+            ("tree/usr/lib/os-release", "ID=testos\nPRETTY_NAME=\"Test OS\"\n"),
+            ("tree/usr/etc/conf", "default\n"),
+            ("tree/usr/bin/tool", "#!/bin/sh\n"),
+        ] {
+            self.write(name, content);
+        }
+        symlink("sysroot/ostree", self.path("tree/ostree")).unwrap();
+    }
+
+    /// Lets what was deployed below `name` be removed.
+    pub(crate) fn clear_immutable(&self, name: &str) {
+        let done = Command::new("chattr").args(["-R", "-f", "-i"]).arg(self.path(name)).status();
+        assert!(done.is_ok(), "chattr is needed to remove what was deployed");
+    }
+
     /// A path in this world.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
@@ -91,6 +125,7 @@ impl World {
             .args(words.split(' '))
             .current_dir(self.dir.path())
             .env("LC_ALL", "C.UTF-8")
+            .env("TZ", "UTC")
             .env("SOURCE_DATE_EPOCH", "1700000000")
             .env_remove("OSTREE_REPO")
             .output()
