@@ -8,7 +8,7 @@ use crate::workspace::Workspace;
 use crate::{process, static_program, terminal};
 
 /// The packages whose programs a distribution installs, less the static one.
-const PACKAGES: [&str; 2] = ["cli", "early-boot"];
+const PACKAGES: [&str; 3] = ["cli", "early-boot", "finalize"];
 
 /// Builds everything that `install` lays out.
 pub(crate) fn all(workspace: &Workspace) -> Result<()> {
@@ -55,4 +55,26 @@ fn initramfs(workspace: &Workspace) -> Result<()> {
     cargo.args(["--package", "prepare-root", "--profile", "initramfs", "--target", &workspace.triple]);
     cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
     process::run(cargo)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::PACKAGES;
+    use crate::manifest::{MANIFEST, Source};
+
+    #[test]
+    fn every_installed_program_is_built() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let manifests: String = PACKAGES
+            .iter()
+            .map(|package| std::fs::read_to_string(root.join(package).join("Cargo.toml")).unwrap())
+            .collect();
+        for row in MANIFEST {
+            if let Source::Program(name) = row.source {
+                assert!(manifests.contains(&format!("name = \"{name}\"\npath")), "{name} is not built");
+            }
+        }
+    }
 }
