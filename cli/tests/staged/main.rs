@@ -23,6 +23,7 @@ use system::{Boot, RECORD, default_entry, deployment, list, record};
 
 const CASES: &[Case] = &[
     ("an_update_by_hand", Need::Nothing, update),
+    ("an_upgrade_is_staged", Need::Nothing, upgrade),
     ("a_staged_deployment_is_locked_and_unlocked", Need::Nothing, lock),
     ("a_staged_deployment_is_given_up", Need::Nothing, give_up),
     ("a_failure_is_told_once", Need::Nothing, failure),
@@ -80,6 +81,20 @@ fn update() {
     assert!(default_entry().contains(" more again\n"), "{}", default_entry());
     assert_eq!(ok("finalize-staged"), "No deployment staged for finalization\n");
     assert_eq!(ok("boot-complete"), "");
+}
+
+fn upgrade() {
+    boot();
+    let said = ok("upgrade --stage");
+    let name = record().target.path.name();
+    assert_eq!(said, format!("Staged ostree/deploy/testos/deploy/{name}; it is applied at shutdown\n"));
+    assert_eq!(list(), ["2s", "1*"]);
+    // A remote of the running system is a drop-in of its /etc.
+    ok("set-origin r file:///absent main --set=gpg-verify=false");
+    let drop_in = fs::read_to_string("/etc/ostree/remotes.d/r.conf").unwrap();
+    assert_eq!(drop_in, "[remote \"r\"]\nurl=file:///absent\ngpg-verify=false\n");
+    assert!(fails("upgrade --stage").contains("/absent"));
+    assert_eq!(list(), ["2s", "1*"]);
 }
 
 fn lock() {
