@@ -177,3 +177,18 @@ fn pulls_refuse_by_name_what_is_not_built() {
     world.ok("--repo=dst pull n main --per-object-fsync --http-header=a=b");
     assert_eq!(world.ok("--repo=dst refs"), "n:main\n");
 }
+
+#[test]
+fn a_mirror_of_everything_has_the_summary_too() {
+    let world = World::with_commit("archive");
+    world.write("repo/summary", "the list");
+    world.ok("--repo=mirror init --mode=archive");
+    world.ok("--repo=mirror remote add --no-gpg-verify n repo");
+    world.write("mirror/summary.sig", "of an older list");
+    world.ok("--repo=mirror pull --mirror n main");
+    assert!(!world.path("mirror/summary").exists());
+    world.ok("--repo=mirror pull --mirror n");
+    assert_eq!(world.ok("--repo=mirror refs"), "main\n");
+    assert_eq!(world.read("mirror/summary"), "the list");
+    assert!(!world.path("mirror/summary.sig").exists());
+}

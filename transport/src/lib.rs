@@ -5,6 +5,7 @@
 mod age;
 pub mod local;
 pub mod remote;
+mod summary;
 mod url;
 
 pub use age::{Downgrade, check_not_older};

@@ -6,6 +6,7 @@ use formats::Checksum;
 use repo::{RefName, Remote, Remotes, Repo, Stats};
 
 use crate::local::{self, Options};
+use crate::summary;
 use crate::url::local_path;
 
 /// How a remote is used.
@@ -39,7 +40,11 @@ pub fn pull(
         }
     }
     options.remote = (!how.mirror).then(|| name.to_owned());
-    local::pull(repo, &source, &options)
+    let stats = local::pull(repo, &source, &options)?;
+    if how.mirror && options.refs.is_empty() {
+        summary::copy(repo, &source)?;
+    }
+    Ok(stats)
 }
 
 /// The refs that a remote offers, sorted.
