@@ -35,10 +35,29 @@ impl Recipe {
         for package in &self.extra_packages {
             key.word(package);
         }
-        if let Some(programs) = &self.programs {
-            key.directory(programs)?;
+        for (name, directory) in self.parts()? {
+            key.word(&name);
+            key.directory(&directory)?;
         }
         Ok(key.finish())
+    }
+
+    /// The directories in `usr` of our programs that go into the tree, by name: not `share`, where only documents are,
+    /// whose changes are no reason to build again.
+    fn parts(&self) -> Result<Vec<(String, PathBuf)>> {
+        let Some(programs) = &self.programs else { return Ok(Vec::new()) };
+        let usr = programs.join("usr");
+        let read = || format!("Reading {}", usr.display());
+        let mut parts = Vec::new();
+        for entry in fs::read_dir(&usr).with_context(read)? {
+            let entry = entry.with_context(read)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name != "share" {
+                parts.push((name, entry.path()));
+            }
+        }
+        parts.sort();
+        Ok(parts)
     }
 }
 
@@ -67,13 +86,36 @@ pub(crate) fn build(environment: &Environment, recipe: &Recipe, path: &Path) -> 
     for package in &recipe.extra_packages {
         mkosi.args(["--package", package]);
     }
-    match &recipe.programs {
-        Some(programs) => mkosi.arg("--extra-tree").arg(programs),
-        None => mkosi.arg("--environment=WITHOUT_OSTREE=1"),
-    };
+    for (name, directory) in recipe.parts()? {
+        mkosi.arg("--extra-tree").arg(format!("{}:/usr/{name}", directory.display()));
+    }
+    if recipe.programs.is_none() {
+        mkosi.arg("--environment=WITHOUT_OSTREE=1");
+    }
     mkosi.arg("build");
     fs::create_dir_all(&output).with_context(|| format!("Creating {}", output.display()))?;
     let log = environment.cache("logs")?.join(format!("mkosi-{}.txt", recipe.name));
     command::run_logged(&mut mkosi, &log)?;
     fs::rename(output.join("tree"), path).with_context(|| format!("Moving the tree to {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_a_program_counts_and_one_of_a_document_does_not() {
+        let place = tempfile::tempdir().unwrap();
+        let (definitions, programs) = (place.path().join("definitions"), place.path().join("programs"));
+        for directory in [&definitions, &programs.join("usr/bin"), &programs.join("usr/share/doc")] {
+            fs::create_dir_all(directory).unwrap();
+        }
+        let recipe =
+            Recipe { name: "a", definitions, extra_packages: Vec::new(), programs: Some(programs.clone()) };
+        let empty = recipe.key().unwrap();
+        fs::write(programs.join("usr/share/doc/page"), "text").unwrap();
+        assert_eq!(recipe.key().unwrap(), empty);
+        fs::write(programs.join("usr/bin/ostree"), "program").unwrap();
+        assert_ne!(recipe.key().unwrap(), empty);
+    }
 }
