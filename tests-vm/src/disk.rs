@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Disks that only our tools wrote, and what a boot loader would take from them.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,8 +37,30 @@ pub(crate) fn make(environment: &Environment, commit: &Commit, directory: &Path)
     Ok((open(image, directory)?, said))
 }
 
+impl Disk {
+    /// A copy in another directory, to be written to.
+    pub(crate) fn copy(&self, directory: &Path) -> Result<Self> {
+        let image = directory.join("disk.raw");
+        command::run(Command::new("cp").arg("--sparse=always").arg(&self.image).arg(&image))?;
+        open(image, directory)
+    }
+
+    /// Runs a shell script with the file system as its working directory, and returns what it wrote.
+    pub(crate) fn run(&self, script: &str, arguments: &[&OsStr]) -> Result<String> {
+        command::output(on_disk(&self.image).args(["sh", "-euc", script, "sh"]).args(arguments))
+    }
+
+    /// The deployment that the best boot entry leads to, as `CHECKSUM.SERIAL`.
+    pub(crate) fn deployment(&self) -> Result<String> {
+        let link = self.entry.options.split(' ').find_map(|option| option.strip_prefix("ostree="));
+        let link = link.context("the best boot entry has no ostree=")?;
+        let script = r#"basename "$(readlink -e "./$1")""#;
+        Ok(self.run(script, &[OsStr::new(link)])?.trim().to_owned())
+    }
+}
+
 /// Reads what a loader would boot.
-fn open(image: PathBuf, directory: &Path) -> Result<Disk> {
+pub(crate) fn open(image: PathBuf, directory: &Path) -> Result<Disk> {
     let list = r#"for entry in boot/loader/entries/*.conf; do cat "$entry"; printf '\0'; done"#;
     let entries = command::output(on_disk(&image).args(["sh", "-euc", list]))?;
     let entry = BootEntry::best(entries.split_terminator('\0')).context("Reading boot/loader/entries")?;

@@ -31,6 +31,13 @@ pub(crate) const SCENARIO_CREDENTIALS: [Credential; 2] = [
     ("systemd.unit-dropin.emergency.service", include_str!("../guest/emergency.conf")),
 ];
 
+/// The same, for a boot that ends by an orderly shutdown, in which services are stopped and disks unmounted.
+pub(crate) const ORDERLY_CREDENTIALS: [Credential; 3] = [
+    SCENARIO_CREDENTIALS[0],
+    SCENARIO_CREDENTIALS[1],
+    ("systemd.unit-dropin.tests-vm.service", include_str!("../guest/orderly.conf")),
+];
+
 /// The initramfs without systemd: busybox, the one module that the disk needs, our program, the scenario's script.
 #[context("Making the busybox initramfs")]
 pub(crate) fn busybox_initramfs(environment: &Environment, tree: &Path, script: &str) -> Result<Vec<u8>> {

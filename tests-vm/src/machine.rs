@@ -22,7 +22,7 @@ const QUOTED_LINES: usize = 25;
 /// How often a running guest is looked at.
 const POLL: Duration = Duration::from_millis(50);
 
-/// A guest to be. Its disks are never changed: what it writes is dropped when it ends.
+/// A guest to be. Its disks are changed by `boot_and_keep` alone: else what it writes is dropped when it ends.
 #[derive(Debug)]
 pub(crate) struct Machine {
     /// Scratch directory, kept with its logs when the boot fails.
@@ -37,6 +37,13 @@ pub(crate) struct Machine {
     pub(crate) disks: Vec<(PathBuf, &'static str)>,
     /// System credentials.
     pub(crate) credentials: Vec<Credential>,
+}
+
+/// What becomes of a guest's writes to its disks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writes {
+    Kept,
+    Dropped,
 }
 
 /// How a boot went.
@@ -64,7 +71,15 @@ impl Machine {
         limit: Duration,
         watch: impl FnMut(&str),
     ) -> Result<Boot> {
-        let boot = self.run(tier, limit, watch)?;
+        self.completed(self.run(tier, limit, Writes::Dropped, watch)?)
+    }
+
+    /// As `boot`, but the disks are written to.
+    pub(crate) fn boot_and_keep(&self, tier: Tier, limit: Duration) -> Result<Boot> {
+        self.completed(self.run(tier, limit, Writes::Kept, |_| ())?)
+    }
+
+    fn completed(&self, boot: Boot) -> Result<Boot> {
         if !boot.report.complete {
             return Err(self.failure("the guest ended before its script did", &boot.console));
         }
@@ -73,17 +88,17 @@ impl Machine {
 
     /// Boots a guest that is to end by itself without running its script.
     pub(crate) fn boot_in_vain(&self, tier: Tier, limit: Duration) -> Result<Boot> {
-        let boot = self.run(tier, limit, |_| ())?;
+        let boot = self.run(tier, limit, Writes::Dropped, |_| ())?;
         if boot.report != Report::default() {
             return Err(self.failure("the guest was not to come so far", &boot.console));
         }
         Ok(boot)
     }
 
-    fn run(&self, tier: Tier, limit: Duration, mut watch: impl FnMut(&str)) -> Result<Boot> {
+    fn run(&self, tier: Tier, limit: Duration, writes: Writes, mut watch: impl FnMut(&str)) -> Result<Boot> {
         let report_file = self.directory.join("report.txt");
         fs::write(&report_file, "").with_context(|| format!("Creating {}", report_file.display()))?;
-        let mut qemu = self.command()?;
+        let mut qemu = self.command(writes)?;
         for (id, file) in [("console", "console.txt"), ("report", "report.txt")] {
             let file = self.directory.join(file);
             qemu.arg("-chardev").arg(option(&format!("file,id={id},path="), &file));
@@ -117,7 +132,7 @@ impl Machine {
 
     /// Boots with the console on this terminal, until the guest ends or the user leaves.
     pub(crate) fn interact(&self) -> Result<()> {
-        let mut qemu = self.command()?;
+        let mut qemu = self.command(Writes::Dropped)?;
         qemu.args(["-serial", "mon:stdio"]);
         let status = qemu.status().context("Running qemu-system-x86_64 (is it installed?)")?;
         if !status.success() {
@@ -127,7 +142,7 @@ impl Machine {
     }
 
     #[context("Preparing the guest in {}", self.directory.display())]
-    fn command(&self) -> Result<Command> {
+    fn command(&self, writes: Writes) -> Result<Command> {
         let initrd = self.directory.join("initrd");
         fs::write(&initrd, joined(&self.initrd)).with_context(|| format!("Writing {}", initrd.display()))?;
         let mut qemu = Command::new("qemu-system-x86_64");
@@ -141,9 +156,10 @@ impl Machine {
         ]);
         qemu.args(["-smp", "1", "-m", "1024", "-nodefaults", "-no-reboot", "-display", "none"]);
         qemu.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&initrd).arg("-append").arg(&self.arguments);
+        let snapshot = if writes == Writes::Dropped { "on" } else { "off" };
         for (index, (image, serial)) in self.disks.iter().enumerate() {
             qemu.arg("-drive").arg(option(
-                &format!("if=none,id=disk{index},format=raw,snapshot=on,cache=unsafe,file="),
+                &format!("if=none,id=disk{index},format=raw,snapshot={snapshot},cache=unsafe,file="),
                 image,
             ));
             qemu.arg("-device").arg(format!("virtio-blk-pci,drive=disk{index},serial={serial}"));

@@ -4,6 +4,7 @@
 mod busybox_initrd;
 mod dracut_full_boot;
 mod missing_target;
+mod staged_upgrade;
 
 use std::fs;
 use std::path::PathBuf;
@@ -44,6 +45,7 @@ fn all() -> Vec<Scenario> {
         Scenario { name: "dracut_full_boot::sysroot_readonly", run: dracut_full_boot::readonly },
         Scenario { name: "dracut_full_boot::sysroot_writable", run: dracut_full_boot::writable },
         Scenario { name: "missing_target", run: missing_target::run },
+        Scenario { name: "staged_upgrade", run: staged_upgrade::run },
     ]
 }
 
