@@ -5,7 +5,6 @@
 //! boot loader may still see its entries, and so do their deployments; the running system never goes.
 
 use std::collections::BTreeSet;
-use std::ffi::CString;
 use std::os::fd::AsFd;
 
 use anyhow::{Context, Result};
@@ -15,7 +14,7 @@ use formats::bootlink::DeploymentPath;
 use repo::{Depth, prune};
 use rustix::fs::{AtFlags, Dir};
 
-use crate::etc;
+use crate::directory;
 use crate::lock::Lock;
 use crate::sysroot::{Loaded, Sysroot, running_deployment};
 
@@ -104,7 +103,7 @@ impl Sysroot {
     /// The names in a directory that are text; none where there is no directory.
     fn names(&self, path: &str) -> Result<Vec<String>> {
         let read = || -> Result<Vec<String>> {
-            let Some(dir) = etc::open_dir(self.root(), &CString::new(path)?)? else { return Ok(Vec::new()) };
+            let Some(dir) = directory::find(self.root(), path)? else { return Ok(Vec::new()) };
             let mut names = Vec::new();
             for entry in Dir::read_from(dir.as_fd())? {
                 names.extend(
@@ -164,7 +163,7 @@ fn remove_deployment(sysroot: &Sysroot, path: &DeploymentPath) -> Result<Vec<Str
         (format!("{stateroot}/deploy"), format!("{}.origin", path.name())),
         (format!("{stateroot}/deploy"), path.name()),
     ] {
-        let Some(opened) = etc::open_dir(sysroot.root(), &CString::new(dir.as_str())?)? else { continue };
+        let Some(opened) = directory::find(sysroot.root(), &dir)? else { continue };
         let removal = durable::remove_tree(opened.as_fd(), &name)?;
         left.extend(removal.left.iter().map(|(path, why)| format!("{dir}/{}: {why}", path.display())));
     }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The `/etc` of a new deployment: made from `usr/etc`, then given the local changes of the merge deployment.
 
-use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::{Context, Result, bail};
 use etc_merge::{Changes, Report, What};
 use fn_error_context::context;
-use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
+use crate::directory::{self, has_entries};
 use crate::reorder::Which;
 use crate::retention;
 use crate::sysroot::Sysroot;
@@ -23,9 +23,9 @@ const UPDATED: &str = ".updated";
 /// defaults in `etc` is brought into this form. With defaults in both places nobody can say which ones count.
 #[context("Preparing /etc")]
 pub(crate) fn create(tree: BorrowedFd<'_>) -> Result<()> {
-    let usr = open_in_tree(tree, c"usr")?.context("No such file or directory: /usr")?;
-    let defaults = open_in_tree(usr.as_fd(), c"etc")?;
-    match (has_entries(open_in_tree(tree, c"etc")?)?, has_entries(defaults)?) {
+    let usr = directory::find_in_tree(tree, "usr")?.context("No such file or directory: /usr")?;
+    let defaults = directory::find_in_tree(&usr, "etc")?;
+    match (has_entries(directory::find_in_tree(tree, "etc")?)?, has_entries(defaults)?) {
         (Some(true), Some(true)) => {
             bail!("Tree contains both /etc and /usr/etc: keep the defaults in /usr/etc only")
         }
@@ -47,10 +47,8 @@ pub(crate) fn create(tree: BorrowedFd<'_>) -> Result<()> {
 /// Carries what was changed in the `/etc` of the deployment in `old` over into that of the one in `new`.
 #[context("Merging /etc")]
 pub(crate) fn merge(old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<(Changes, Report)> {
-    let open =
-        |tree, name: &'static CStr| open_dir(tree, name)?.with_context(|| format!("{name:?} is missing"));
-    let (defaults, current) = (open(old, c"usr/etc")?, open(old, c"etc")?);
-    let target = open(new, c"etc")?;
+    let (defaults, current) = (directory::open(old, "usr/etc")?, directory::open(old, "etc")?);
+    let target = directory::open(new, "etc")?;
     let changes = Changes::between(defaults.as_fd(), current.as_fd())?;
     let report = changes.apply(current.as_fd(), target.as_fd())?;
     // It came with the old /etc, and says that the update has been seen to.
@@ -79,12 +77,9 @@ impl Sysroot {
                 None => bail!("Not currently booted into an OSTree system; name a stateroot with --os="),
             }
         };
-        let tree = CString::new(deployment.path.to_string())?;
-        let tree = open_dir(self.root(), &tree)?.context("The deployment is gone")?;
-        let open = |name: &'static CStr| {
-            open_dir(tree.as_fd(), name)?.with_context(|| format!("{name:?} is missing"))
-        };
-        Changes::between(open(c"usr/etc")?.as_fd(), open(c"etc")?.as_fd())
+        let tree = directory::open(self.root(), &deployment.path.to_string())?;
+        let (defaults, current) = (directory::open(&tree, "usr/etc")?, directory::open(&tree, "etc")?);
+        Changes::between(defaults.as_fd(), current.as_fd())
     }
 }
 
@@ -94,39 +89,6 @@ pub(crate) fn remove_stamp(dir: BorrowedFd<'_>) -> Result<()> {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(error).context("Removing .updated"),
     }
-}
-
-/// Opens a directory below `dir`; `None` where there is nothing of this name.
-pub(crate) fn open_dir(dir: BorrowedFd<'_>, name: &CStr) -> Result<Option<OwnedFd>> {
-    match rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
-        Ok(fd) => Ok(Some(fd)),
-        Err(Errno::NOENT) => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("Opening directory {}", name.to_string_lossy())),
-    }
-}
-
-/// As [`open_dir`], in a tree that somebody else has made: a link there could lead out of it.
-pub(crate) fn open_in_tree(dir: BorrowedFd<'_>, name: &CStr) -> Result<Option<OwnedFd>> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match rustix::fs::openat(dir, name, flags, Mode::empty()) {
-        Ok(fd) => Ok(Some(fd)),
-        Err(Errno::NOENT) => Ok(None),
-        Err(Errno::LOOP | Errno::NOTDIR) => {
-            bail!("/{} of the tree is no directory: a bootable tree has one there", name.to_string_lossy())
-        }
-        Err(error) => Err(error).with_context(|| format!("Opening directory {}", name.to_string_lossy())),
-    }
-}
-
-/// Whether there is something in a directory; `None` where there is no directory.
-pub(crate) fn has_entries(dir: Option<OwnedFd>) -> Result<Option<bool>> {
-    let Some(dir) = dir else { return Ok(None) };
-    for entry in Dir::read_from(&dir)? {
-        if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
-            return Ok(Some(true));
-        }
-    }
-    Ok(Some(false))
 }
 
 #[cfg(test)]

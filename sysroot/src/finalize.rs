@@ -30,7 +30,7 @@ use crate::menu::{Item, NewDeployment};
 use crate::preflight::{self, Selinux};
 use crate::retention::{self, Retention};
 use crate::sysroot::{Loaded, Sysroot};
-use crate::{backing, etc, staged, var};
+use crate::{backing, directory, etc, staged, var};
 
 /// Below `/boot/ostree`: why the last finalization failed.
 const STAMP: &str = "finalize-failure.stamp";
@@ -86,7 +86,8 @@ impl Sysroot {
         ensure!(loaded.boot.loader != LoaderLink::Missing, "There is no /boot/loader; is /boot mounted?");
 
         let path = &record.target.path;
-        let tree = open_dir(self.root(), &path.to_string()).context("The staged deployment is gone")?;
+        let tree =
+            directory::open(self.root(), &path.to_string()).context("The staged deployment is gone")?;
         let merge = merge_deployment(&loaded, &record);
         let mut done = Merged::default();
         if let Some(merge) = &merge {
@@ -94,7 +95,7 @@ impl Sysroot {
         }
         // Whether SELinux is a reason to refuse it was asked when it was staged.
         preflight::check(tree.as_fd(), Selinux::Ignore)?;
-        let stateroot = open_dir(self.root(), &format!("ostree/deploy/{}", path.stateroot))?;
+        let stateroot = directory::open(self.root(), &format!("ostree/deploy/{}", path.stateroot))?;
         var::mark_outdated(stateroot.as_fd())?;
         backing::create(self, path)?;
         set_immutable(tree.as_fd(), true)?;
@@ -195,7 +196,7 @@ impl Sysroot {
     }
 
     fn stamp_dir(&self) -> Result<Option<OwnedFd>> {
-        etc::open_dir(self.places().boot, c"ostree")
+        directory::find(self.places().boot, "ostree")
     }
 }
 
@@ -212,7 +213,7 @@ struct Merged {
 }
 
 fn merge_etc(sysroot: &Sysroot, merge: &DeploymentPath, tree: BorrowedFd<'_>) -> Result<Merged> {
-    let old = open_dir(sysroot.root(), &merge.to_string())?;
+    let old = directory::open(sysroot.root(), &merge.to_string())?;
     let (changes, report) = etc::merge(old.as_fd(), tree)?;
     Ok(Merged { counts: Some(etc::counts(&changes)), clashes: report.clashes })
 }
@@ -228,9 +229,4 @@ fn merge_deployment(loaded: &Loaded, record: &Staged) -> Option<DeploymentPath> 
     let now = now.and_then(|index| all.get(index)).map(|d| d.path.clone());
     log::warn!("{} is gone; taking the configuration of {now:?}", merge.path);
     now
-}
-
-fn open_dir(root: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat(root, path, flags, Mode::empty()).with_context(|| format!("Opening {path}"))
 }

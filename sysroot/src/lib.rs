@@ -20,6 +20,7 @@ mod cleanup;
 mod config;
 pub mod deploy;
 mod deployment;
+mod directory;
 mod entries;
 mod etc;
 mod finalize;

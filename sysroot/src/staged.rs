@@ -13,6 +13,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::deployment::Deployment;
+use crate::directory;
 use crate::init::make_dir;
 use crate::lock::Lock;
 use crate::sysroot::Sysroot;
@@ -38,7 +39,7 @@ pub fn is_anything_staged() -> bool {
 /// Reads the record.
 #[context("Reading {DIR}/{RECORD}")]
 pub(crate) fn read() -> Result<Option<Staged>> {
-    let Some(dir) = open_dir(DIR)? else { return Ok(None) };
+    let Some(dir) = directory::find(CWD, DIR)? else { return Ok(None) };
     let file = match rustix::fs::openat(&dir, RECORD, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
         Ok(file) => file,
         Err(Errno::NOENT) => return Ok(None),
@@ -55,7 +56,7 @@ pub(crate) fn read() -> Result<Option<Staged>> {
 #[context("Writing {DIR}/{RECORD}")]
 pub(crate) fn write(staged: &Staged) -> Result<()> {
     make_dir(CWD, DIR, 0o755)?;
-    let dir = open_dir(DIR)?.context("It is gone again")?;
+    let dir = directory::find(CWD, DIR)?.context("It is gone again")?;
     if staged.locked {
         // First: nobody may see the record without its lock.
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -68,7 +69,7 @@ pub(crate) fn write(staged: &Staged) -> Result<()> {
 /// Removes the record, and its lock after it.
 #[context("Removing {DIR}/{RECORD}")]
 pub(crate) fn remove() -> Result<()> {
-    let Some(dir) = open_dir(DIR)? else { return Ok(()) };
+    let Some(dir) = directory::find(CWD, DIR)? else { return Ok(()) };
     unlink(&dir, RECORD)?;
     unlink(&dir, LOCKED)
 }
@@ -95,7 +96,7 @@ pub(crate) fn copy_initrds(staged: &Staged, boot: impl AsFd) -> Result<()> {
     if staged.overlay_initrds.is_empty() {
         return Ok(());
     }
-    let from = open_dir(INITRDS)?.with_context(|| format!("There is no {INITRDS}"))?;
+    let from = directory::find(CWD, INITRDS)?.with_context(|| format!("There is no {INITRDS}"))?;
     make_dir(&boot, "ostree", 0o755)?;
     make_dir(&boot, TO, 0o755)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -118,15 +119,6 @@ impl Sysroot {
         write(&Staged { locked, ..record })?;
         self.touch()?;
         Ok(Some(true))
-    }
-}
-
-fn open_dir(path: &str) -> Result<Option<OwnedFd>> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
-        Ok(dir) => Ok(Some(dir)),
-        Err(Errno::NOENT) => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("Opening {path}")),
     }
 }
 

@@ -9,7 +9,8 @@ use fn_error_context::context;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::etc::{has_entries, open_dir, open_in_tree, remove_stamp};
+use crate::directory::{self, has_entries};
+use crate::etc::remove_stamp;
 
 /// Where the first content is gathered, beside `var`: a cut in between leaves `var` empty, and so to be filled.
 const STAGING: &str = "var.new";
@@ -24,12 +25,12 @@ const LINKS: [(&str, &str); 2] = [("run", "../run"), ("lock", "../run/lock")];
 /// and with the directories that every system expects.
 #[context("Preparing /var")]
 pub(crate) fn fill_if_empty(stateroot: BorrowedFd<'_>, tree: BorrowedFd<'_>) -> Result<()> {
-    if has_entries(open_dir(stateroot, c"var")?)? == Some(true) {
+    if has_entries(directory::find(stateroot, "var")?)? == Some(true) {
         return Ok(());
     }
     durable::remove_tree(stateroot, STAGING)?;
     let staging = durable::make_dir(stateroot, STAGING, Mode::from_raw_mode(0o755))?;
-    if let Some(initial) = open_in_tree(tree, c"var")? {
+    if let Some(initial) = directory::find_in_tree(tree, "var")? {
         etc_merge::copy_contents(initial.as_fd(), staging.as_fd()).context("Copying the tree's /var")?;
     }
     for (name, mode) in DIRECTORIES {
@@ -57,7 +58,7 @@ pub(crate) fn fill_if_empty(stateroot: BorrowedFd<'_>, tree: BorrowedFd<'_>) -> 
 
 /// Removes the stamp of the stateroot's `var`, so that systemd runs what an update of `/var` asks for.
 pub(crate) fn mark_outdated(stateroot: BorrowedFd<'_>) -> Result<()> {
-    open_dir(stateroot, c"var")?.map_or(Ok(()), |var| remove_stamp(var.as_fd()))
+    directory::find(stateroot, "var")?.map_or(Ok(()), |var| remove_stamp(var.as_fd()))
 }
 
 /// What the tree has of this name stays.

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::DeployOptions;
 use crate::Sysroot;
 use crate::deployment::{Deployment, Origin};
+use crate::directory;
 use crate::menu::NewDeployment;
 use crate::preflight::Selinux;
 use crate::retention::{self, NewList};
@@ -134,10 +135,10 @@ fn check_stateroot(sysroot: &Sysroot, name: &str) -> Result<(), PlanError> {
 
 /// One more than the highest serial that a tree or an origin of this commit has.
 fn next_serial(sysroot: &Sysroot, stateroot: &str, checksum: &str) -> Result<u32> {
-    let path = std::ffi::CString::new(format!("ostree/deploy/{stateroot}/deploy"))?;
-    let Some(dir) = crate::etc::open_dir(sysroot.root(), &path)? else { return Ok(0) };
+    let path = format!("ostree/deploy/{stateroot}/deploy");
+    let Some(dir) = directory::find(sysroot.root(), &path)? else { return Ok(0) };
     let mut next = 0;
-    for entry in Dir::read_from(dir.as_fd()).with_context(|| format!("Reading {path:?}"))? {
+    for entry in Dir::read_from(dir.as_fd()).with_context(|| format!("Reading {path}"))? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy();
         let name = name.strip_suffix(".origin").unwrap_or(&name);

@@ -10,11 +10,11 @@ use etc_merge::Clash;
 use fn_error_context::context;
 use formats::bootlink::DeploymentPath;
 use repo::CheckoutOptions;
-use rustix::fs::{IFlags, Mode, OFlags};
+use rustix::fs::IFlags;
 
 use super::DeployPlan;
 use crate::init::make_dir;
-use crate::{Sysroot, backing, cleanup, etc, preflight, var};
+use crate::{Sysroot, backing, cleanup, directory, etc, preflight, var};
 
 /// A tree that nothing refers to yet. Dropped without [`Tree::keep`], it is removed again, unless the switch failed
 /// so late that a boot link leads to it.
@@ -51,11 +51,11 @@ impl<'a> Tree<'a> {
         let root = tree.check_out(plan)?;
         etc::create(root.as_fd())?;
         if let Some(merge) = plan.merge.as_ref().filter(|_| etc == Etc::Merged) {
-            tree.merge_etc(open_dir(sysroot.root(), &merge.to_string())?.as_fd(), root.as_fd())?;
+            tree.merge_etc(directory::open(sysroot.root(), &merge.to_string())?.as_fd(), root.as_fd())?;
         }
         preflight::check(root.as_fd(), plan.selinux)?;
         bootloader::KernelFiles::find(root.as_fd())?;
-        let stateroot = open_dir(sysroot.root(), &stateroot)?;
+        let stateroot = directory::open(sysroot.root(), &stateroot)?;
         var::fill_if_empty(stateroot.as_fd(), root.as_fd())?;
         if etc == Etc::Merged {
             var::mark_outdated(stateroot.as_fd())?;
@@ -84,7 +84,7 @@ impl<'a> Tree<'a> {
             Path::new(&path),
             &plan.path.checksum,
         )?;
-        open_dir(self.sysroot.root(), &path)
+        directory::open(self.sysroot.root(), &path)
     }
 
     fn merge_etc(&mut self, old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<()> {
@@ -106,11 +106,6 @@ impl Drop for Tree<'_> {
             );
         }
     }
-}
-
-fn open_dir(root: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat(root, path, flags, Mode::empty()).with_context(|| format!("Opening {path}"))
 }
 
 /// Sets or clears the immutable flag of a deployment's root directory, so that nothing is put there by mistake.
