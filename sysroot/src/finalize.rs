@@ -24,9 +24,9 @@ use rustix::io::Errno;
 
 use crate::cleanup::Cleaned;
 use crate::deploy::{Deployed, set_immutable};
+use crate::entries::{Item, NewDeployment};
 use crate::init::make_dir;
 use crate::lock::Lock;
-use crate::menu::{Item, NewDeployment};
 use crate::preflight::{self, Selinux};
 use crate::retention::{self, Retention};
 use crate::sysroot::{Loaded, Sysroot};

@@ -3,56 +3,15 @@
 
 use anyhow::Result;
 use bootloader::{Change, Outcome, SwitchPlan};
-use formats::Checksum;
 use formats::bootlink::DeploymentPath;
-use formats::kernel_args::KernelArgs;
 use formats::staged::Staged;
 use log::warn;
 
 use crate::cleanup::Cleaned;
+use crate::entries::Item;
 use crate::lock::Lock;
 use crate::sysroot::{Loaded, Sysroot};
 use crate::{entries, staged};
-
-/// One place of a new menu.
-#[derive(Debug, Clone)]
-pub(crate) enum Item<'a> {
-    /// A deployment that is there, by its place in the old menu.
-    Old {
-        /// Counted from 0, the default.
-        index: usize,
-        /// Its kernel arguments, where they change.
-        kernel_args: Option<KernelArgs>,
-    },
-    /// The one that is being made.
-    New(&'a NewDeployment),
-}
-
-/// A deployment that is not in the menu yet.
-#[derive(Debug, Clone)]
-pub(crate) struct NewDeployment {
-    /// Where it is.
-    pub(crate) path: DeploymentPath,
-    /// Whose keys of other tools its entry takes over.
-    pub(crate) merge: Option<DeploymentPath>,
-    /// Its kernel arguments, before `ostree=` is set.
-    pub(crate) kernel_args: KernelArgs,
-    /// The version that its commit states.
-    pub(crate) version: Option<String>,
-    /// Its boot checksum, where that was recorded.
-    pub(crate) boot_checksum: Option<Checksum>,
-    /// More initrds in `/boot/ostree/initramfs-overlays`.
-    pub(crate) overlay_initrds: Vec<Checksum>,
-    /// Keys of other tools, in place of those that it takes over.
-    pub(crate) extra: Vec<(String, String)>,
-}
-
-impl Item<'_> {
-    /// A deployment that stays as it is.
-    pub(crate) fn old(index: usize) -> Self {
-        Self::Old { index, kernel_args: None }
-    }
-}
 
 /// What a new menu has changed.
 #[derive(Debug)]

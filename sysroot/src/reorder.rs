@@ -5,8 +5,9 @@ use anyhow::{Context, Result};
 use formats::kernel_args::KernelArgs;
 
 use crate::deployment::Deployment;
+use crate::entries::Item;
 use crate::lock::Lock;
-use crate::menu::{Item, Switched};
+use crate::menu::Switched;
 use crate::sysroot::{Loaded, Sysroot};
 
 /// Why a change of the menu cannot be.

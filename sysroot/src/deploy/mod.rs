@@ -19,8 +19,9 @@ use anyhow::{Context, Result};
 use etc_merge::Clash;
 
 use crate::deployment::Origin;
+use crate::entries::Item;
 use crate::lock::Lock;
-use crate::menu::{Item, Switched};
+use crate::menu::Switched;
 use crate::preflight::Selinux;
 use crate::retention::Retention;
 use crate::sysroot::Sysroot;

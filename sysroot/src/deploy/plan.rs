@@ -14,7 +14,7 @@ use super::DeployOptions;
 use crate::Sysroot;
 use crate::deployment::{Deployment, Origin};
 use crate::directory;
-use crate::menu::NewDeployment;
+use crate::entries::NewDeployment;
 use crate::preflight::Selinux;
 use crate::retention::{self, NewList};
 use crate::sysroot::{Loaded, stated_version};
