@@ -10,7 +10,7 @@ mod world;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use world::World;
@@ -116,7 +116,7 @@ struct Told {
 fn tell(who: impl Fn(usize) -> PathBuf) -> Told {
     let world = World::empty();
     fs::create_dir(world.path("root")).unwrap();
-    bootable_tree(&world);
+    make_tree(&world);
     let mut said = Vec::new();
     for (index, step) in STORY.iter().enumerate() {
         said.push(match step {
@@ -138,7 +138,7 @@ fn tell(who: impl Fn(usize) -> PathBuf) -> Told {
         });
     }
     let disk = disk(&world);
-    clear_immutable(&world);
+    world.clear_immutable("root");
     Told { said, disk }
 }
 
@@ -162,33 +162,14 @@ fn disk(world: &World) -> Vec<String> {
     lines
 }
 
-fn bootable_tree(world: &World) {
-    for dir in [
-        "usr/bin",
-        "usr/etc/d",
-        "usr/lib/modules/6.1.0",
-        "var/lib/x",
-        "boot",
-        "run",
-        "proc",
-        "sys",
-        "dev",
-        "sysroot",
-    ] {
-        fs::create_dir_all(world.path("tree").join(dir)).unwrap();
+/// A tree with something in each place that deploying treats in a way of its own.
+fn make_tree(world: &World) {
+    world.make_bootable_tree();
+    for dir in ["tree/usr/etc/d", "tree/var/lib/x"] {
+        fs::create_dir_all(world.path(dir)).unwrap();
     }
-    for (path, text) in [
-        ("tree/usr/lib/modules/6.1.0/vmlinuz", "kernel"),
-        ("tree/usr/lib/modules/6.1.0/initramfs.img", "initramfs"),
-        ("tree/usr/lib/os-release", "ID=testos\nPRETTY_NAME=\"Test OS\"\n"),
-        ("tree/usr/etc/conf", "default\n"),
-        ("tree/usr/etc/d/more", "default\n"),
-        ("tree/usr/etc/gone", "default\n"),
-        ("tree/usr/bin/tool", "#!/bin/sh\n"),
-    ] {
-        world.write(path, text);
-    }
-    symlink("sysroot/ostree", world.path("tree/ostree")).unwrap();
+    world.write("tree/usr/etc/d/more", "default\n");
+    world.write("tree/usr/etc/gone", "default\n");
     symlink("conf", world.path("tree/usr/etc/link")).unwrap();
 }
 
@@ -209,10 +190,4 @@ fn new_kernel(world: &World) {
     world.write("tree/usr/lib/modules/6.1.0/vmlinuz", "another kernel");
     world.write("tree/usr/etc/conf", "default 2\n");
     world.write("tree/usr/etc/d/more", "default 2\n");
-}
-
-/// Lets the temporary directory be removed.
-fn clear_immutable(world: &World) {
-    let done = Command::new("chattr").args(["-R", "-f", "-i"]).arg(world.path("root")).status();
-    assert!(done.is_ok(), "chattr is needed to remove what was deployed");
 }
