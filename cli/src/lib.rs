@@ -25,6 +25,7 @@ mod ls;
 mod prune;
 mod pull;
 mod pull_local;
+mod pull_options;
 mod refs;
 mod remote;
 mod reset;

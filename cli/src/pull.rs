@@ -4,12 +4,13 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use repo::{Depth, Remotes, Stats};
+use repo::Remotes;
 use transport::local::{AgeCheck, Options};
 use transport::remote::{RemoteOptions, pull};
 
+use crate::Output;
 use crate::global::Global;
-use crate::{Output, size};
+use crate::pull_options::{PullOptions, print_stats};
 
 /// Download data from remote repository
 #[derive(Debug, clap::Args)]
@@ -21,30 +22,12 @@ pub(crate) struct Args {
     /// Refs, each with @CHECKSUM behind it for another commit than the newest, or checksums
     #[arg(value_name = "BRANCH")]
     refs: Vec<String>,
-    /// Fetch only the commit metadata
-    #[arg(long)]
-    commit_metadata_only: bool,
-    /// Do not invoke fsync()
-    #[arg(long)]
-    disable_fsync: bool,
-    /// Perform writes in such a way that avoids stalling concurrent processes
-    #[arg(long)]
-    per_object_fsync: bool,
     /// Write refs suitable for a mirror and fetches all refs if none provided
     #[arg(long)]
     mirror: bool,
     /// Only pull the provided subpath(s)
     #[arg(long, value_name = "PATH")]
     subpath: Vec<String>,
-    /// Verify checksums of local sources (always enabled for HTTP pulls)
-    #[arg(long)]
-    untrusted: bool,
-    /// Reject regular files with mode outside of 0775 (world writable, suid, etc.)
-    #[arg(long)]
-    bareuseronly_files: bool,
-    /// Traverse DEPTH parents (-1=infinite) (default: 0)
-    #[arg(long, allow_hyphen_values = true, default_value_t = 0)]
-    depth: i64,
     /// Pull objects from this URL instead of the one from the remote config
     #[arg(long)]
     url: Option<String>,
@@ -54,9 +37,8 @@ pub(crate) struct Args {
     /// Require fetched commits to have newer timestamps than given rev
     #[arg(long, value_name = "REV")]
     timestamp_check_from_rev: Option<String>,
-    /// Do not verify commit bindings
-    #[arg(long)]
-    disable_verify_bindings: bool,
+    #[command(flatten)]
+    common: PullOptions,
     #[command(flatten)]
     later: NotYet,
     #[command(flatten)]
@@ -106,13 +88,7 @@ impl Args {
         self.later.refuse()?;
         log::debug!("Without meaning for a local source: {:?}", self.http);
         let remote = self.remote.as_deref().context("REMOTE must be specified")?;
-        let mut repo = global.open()?;
-        if self.disable_fsync {
-            repo.set_fsync(false);
-        }
-        if self.per_object_fsync {
-            repo.set_per_object_fsync(true);
-        }
+        let repo = self.common.open(global)?;
         let (remote, first) = match remote.split_once(':') {
             Some((remote, branch)) => (remote, Some(branch.to_owned())),
             None => (remote, None),
@@ -125,12 +101,7 @@ impl Args {
         let options = Options {
             subpaths: self.subpath.clone(),
             age_check,
-            bare_user_only_files: self.bareuseronly_files,
-            depth: u64::try_from(self.depth).map_or(Depth::All, Depth::Parents),
-            commit_metadata_only: self.commit_metadata_only,
-            untrusted: self.untrusted,
-            verify_bindings: !self.disable_verify_bindings,
-            ..Options::new(first.into_iter().chain(self.refs.iter().cloned()).collect())
+            ..self.common.of(first.into_iter().chain(self.refs.iter().cloned()).collect())
         };
         let how = RemoteOptions { url: self.url.clone(), mirror: self.mirror };
         let remotes = Remotes::load(&repo, None)?;
@@ -153,12 +124,4 @@ impl NotYet {
         }
         Ok(())
     }
-}
-
-/// Says what has arrived.
-pub(crate) fn print_stats(stats: &Stats, out: &mut Output<'_>) -> Result<()> {
-    let (metadata, content) = (stats.metadata_written, stats.content_written);
-    let bytes = size::format(stats.bytes_written);
-    writeln!(out, "{metadata} metadata, {content} content objects imported; {bytes} content written")?;
-    Ok(())
 }

@@ -4,12 +4,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use repo::{Depth, Repo};
+use repo::Repo;
 use transport::local::{Options, pull};
 
 use crate::Output;
 use crate::global::Global;
-use crate::pull::print_stats;
+use crate::pull_options::{PullOptions, print_stats};
 
 /// Copy data from SRC_REPO
 #[derive(Debug, clap::Args)]
@@ -21,33 +21,14 @@ pub(crate) struct Args {
     /// Refs or checksums; all refs if none are given
     #[arg(value_name = "REF")]
     refs: Vec<String>,
-    /// Fetch only the commit metadata
-    #[arg(long)]
-    commit_metadata_only: bool,
     /// Add REMOTE to refspec
     #[arg(long)]
     remote: Option<String>,
-    /// Do not invoke fsync()
-    #[arg(long)]
-    disable_fsync: bool,
-    /// Perform writes in such a way that avoids stalling concurrent processes
-    #[arg(long)]
-    per_object_fsync: bool,
-    /// Verify checksums of local sources (always enabled for HTTP pulls)
-    #[arg(long)]
-    untrusted: bool,
-    /// Reject regular files with mode outside of 0775 (world writable, suid, etc.)
-    #[arg(long)]
-    bareuseronly_files: bool,
-    /// Traverse DEPTH parents (-1=infinite) (default: 0)
-    #[arg(long, allow_hyphen_values = true, default_value_t = 0)]
-    depth: i64,
     /// Accepted for compatibility: local sources are read object by object
     #[arg(long)]
     disable_static_deltas: bool,
-    /// Do not verify that ref bindings of commits name the refs that are pulled
-    #[arg(long)]
-    disable_verify_bindings: bool,
+    #[command(flatten)]
+    common: PullOptions,
     #[command(flatten)]
     later: NotYet,
 }
@@ -81,26 +62,12 @@ impl NotYet {
 impl Args {
     pub(crate) fn run(&self, global: &Global, out: &mut Output<'_>) -> Result<()> {
         self.later.refuse()?;
-        let mut repo = global.open()?;
-        if self.per_object_fsync {
-            repo.set_per_object_fsync(true);
-        }
-        if self.disable_fsync {
-            repo.set_fsync(false);
-        }
+        let repo = self.common.open(global)?;
         if self.remote.as_deref().is_some_and(|remote| remote.is_empty() || remote.contains('/')) {
             bail!("Invalid remote name '{}'", self.remote.as_deref().unwrap_or_default());
         }
         let source = Repo::open(&self.source)?;
-        let options = Options {
-            remote: self.remote.clone(),
-            depth: u64::try_from(self.depth).map_or(Depth::All, Depth::Parents),
-            commit_metadata_only: self.commit_metadata_only,
-            untrusted: self.untrusted,
-            verify_bindings: !self.disable_verify_bindings,
-            bare_user_only_files: self.bareuseronly_files,
-            ..Options::new(self.refs.clone())
-        };
+        let options = Options { remote: self.remote.clone(), ..self.common.of(self.refs.clone()) };
         print_stats(&pull(&repo, &source, &options)?, out)
     }
 }
