@@ -2,19 +2,48 @@
 //! The freeze watchdog, on a file system of its own in a loop device. Needs root, `mkfs.ext4` and `mkfs.xfs`.
 //!
 //! A frozen file system hangs whoever writes to it, so nothing here writes: a second freeze says `EBUSY`.
-#![allow(clippy::unwrap_used, clippy::panic)] // the helpers of tests unwrap as the tests do
+//!
+//! One of the tests loses a process with a file system frozen: that is this program again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a case of this harness is no #[test] that clippy would know"
+)]
 
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use kernel::freeze::{Watchdog, freeze, freeze_and_thaw, thaw};
+use libtest_mimic::{Arguments, Trial};
 use rustix::io::Errno;
 
-/// Names the mount for the process that is to die with it frozen.
-const VICTIM: &str = "KERNEL_TEST_FREEZE_AND_DIE";
+/// Makes this program freeze the mount that follows, and die.
+const VICTIM: &str = "--freeze-and-die";
+
+const TESTS: [(&str, fn()); 4] = [
+    ("freezes_and_thaws", freezes_and_thaws),
+    ("leaves_the_freeze_of_another_alone", leaves_the_freeze_of_another_alone),
+    ("thaws_when_the_parent_is_late_or_lets_go", thaws_when_the_parent_is_late_or_lets_go),
+    ("thaws_when_the_parent_is_killed", thaws_when_the_parent_is_killed),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [VICTIM, mount] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        freeze_and_die(Path::new(mount));
+        return ExitCode::FAILURE;
+    }
+    let trial = |(name, test): (&str, fn())| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    };
+    libtest_mimic::run(&Arguments::from_args(), TESTS.into_iter().map(trial).collect()).exit_code()
+}
 
 /// A file system in a sparse file, mounted until this is dropped.
 struct Mounted(tempfile::TempDir);
@@ -78,7 +107,6 @@ fn each_file_system(test: impl Fn(&Mounted)) {
     }
 }
 
-#[test]
 fn freezes_and_thaws() {
     each_file_system(|mounted| {
         freeze_and_thaw(mounted.root().as_fd()).unwrap();
@@ -86,7 +114,6 @@ fn freezes_and_thaws() {
     });
 }
 
-#[test]
 fn leaves_the_freeze_of_another_alone() {
     each_file_system(|mounted| {
         freeze(mounted.root().as_fd()).unwrap();
@@ -95,7 +122,6 @@ fn leaves_the_freeze_of_another_alone() {
     });
 }
 
-#[test]
 fn thaws_when_the_parent_is_late_or_lets_go() {
     each_file_system(|mounted| {
         let root = mounted.root();
@@ -111,25 +137,18 @@ fn thaws_when_the_parent_is_late_or_lets_go() {
     });
 }
 
-#[test]
 fn thaws_when_the_parent_is_killed() {
     each_file_system(|mounted| {
-        let status = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "victim", "--ignored"])
-            .env(VICTIM, mounted.path())
-            .status()
-            .unwrap();
+        let status =
+            Command::new(std::env::current_exe().unwrap()).arg(VICTIM).arg(mounted.path()).status().unwrap();
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{status}");
         assert!(wait_for_thaw(&mounted.root()), "the watchdog let the file system stay frozen");
     });
 }
 
-/// Not a test by itself: what `thaws_when_the_parent_is_killed` runs and loses.
-#[test]
-#[ignore = "the process that dies in thaws_when_the_parent_is_killed"]
-fn victim() {
-    let Some(mount) = std::env::var_os(VICTIM) else { return };
-    let root = File::open(Path::new(&mount)).unwrap();
+/// What `thaws_when_the_parent_is_killed` runs and loses.
+fn freeze_and_die(mount: &Path) {
+    let root = File::open(mount).unwrap();
     let watchdog = Watchdog::start(root.as_fd(), Duration::from_secs(30)).unwrap();
     freeze(root.as_fd()).unwrap();
     rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
