@@ -73,8 +73,9 @@ fn boot_files(state: &BootState, entries: &[String], settings: &Settings) -> Vec
     paths
 }
 
-/// `STATEROOT-BOOTCHECKSUM`; other names are none of ours.
+/// `STATEROOT-BOOTCHECKSUM`, with `.tmp` while it is made; other names are none of ours.
 fn is_boot_dir(name: &str) -> bool {
+    let name = name.strip_suffix(".tmp").unwrap_or(name);
     name.rsplit_once('-').is_some_and(|(_, checksum)| checksum.parse::<Checksum>().is_ok())
 }
 

@@ -4,10 +4,10 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Context, Result};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::fault::Mutant;
+use crate::fault::{self, Mutant};
 
 /// How every directory is opened here: as one, and not through a link.
 pub(crate) const DIRECTORY: OFlags =
@@ -15,22 +15,42 @@ pub(crate) const DIRECTORY: OFlags =
 
 /// Makes the directory `name` below `dir` if it is not there, and opens it.
 ///
-/// Order: mkdir, mode, then `fsync` of `dir` if it was new. The mode is `mode`, whatever the umask: services must
-/// enter `/var`, however careful the shell was that deployed. An existing directory keeps its mode; a link or a
+/// Order: as [`new_dir`], then `fsync` of `dir` if it was new. An existing directory keeps its mode; a link or a
 /// file with this name is an error.
 pub fn make_dir(dir: BorrowedFd<'_>, name: &str, mode: Mode) -> Result<OwnedFd> {
-    let made = match rustix::fs::mkdirat(dir, name, mode) {
-        Ok(()) => true,
-        Err(Errno::EXIST) => false,
-        Err(err) => return Err(err).with_context(|| format!("Making directory {name}")),
-    };
-    let opened = rustix::fs::openat(dir, name, DIRECTORY, Mode::empty())
-        .with_context(|| format!("Opening directory {name}"))?;
-    if made {
-        rustix::fs::fchmod(&opened, mode).with_context(|| format!("Setting the mode of {name}"))?;
-        sync_dir(dir)?;
+    match rustix::fs::openat(dir, name, DIRECTORY, Mode::empty()) {
+        Err(Errno::NOENT) => {}
+        other => return other.with_context(|| format!("Opening directory {name}")),
     }
-    Ok(opened)
+    let made = new_dir(dir, name, mode).with_context(|| format!("Making directory {name}"))?;
+    sync_dir(dir)?;
+    Ok(made)
+}
+
+/// Makes a directory at a free path below `dir`, and opens it.
+///
+/// The mode is `mode`, whatever the umask (services must enter `/var`, however careful the shell was that deployed),
+/// and nobody ever sees it with another one: it is made as `PATH.tmp` and renamed. What an interruption leaves is
+/// that, and the next try takes it.
+pub fn new_dir(dir: BorrowedFd<'_>, path: &str, mode: Mode) -> Result<OwnedFd, Errno> {
+    if rustix::fs::statat(dir, path, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+        return Err(Errno::EXIST);
+    }
+    if mode == Mode::RWXU {
+        // No umask takes from this.
+        rustix::fs::mkdirat(dir, path, mode)?;
+        return rustix::fs::openat(dir, path, DIRECTORY, Mode::empty());
+    }
+    let temporary = format!("{path}.tmp");
+    match rustix::fs::mkdirat(dir, &temporary, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(errno),
+    }
+    fault::point("make-dir");
+    let made = rustix::fs::openat(dir, &temporary, DIRECTORY, Mode::empty())?;
+    rustix::fs::fchmod(&made, mode)?;
+    rustix::fs::renameat(dir, &temporary, dir, path)?;
+    Ok(made)
 }
 
 /// Makes the names in `dir` durable: `fsync` of the directory.
@@ -74,5 +94,20 @@ mod tests {
         assert_eq!(mode(), 0o757);
         make_dir(top.as_fd(), "d", Mode::from_raw_mode(0o700)).unwrap();
         assert_eq!(mode(), 0o757);
+    }
+
+    #[test]
+    fn what_an_interruption_left_is_taken() {
+        let temp = tempfile::tempdir().unwrap();
+        let top = std::fs::File::open(temp.path()).unwrap();
+        std::fs::create_dir(temp.path().join("d.tmp")).unwrap();
+        new_dir(top.as_fd(), "d", Mode::from_raw_mode(0o757)).unwrap();
+        assert_eq!(temp.path().join("d").metadata().unwrap().permissions().mode() & 0o7777, 0o757);
+        assert!(!temp.path().join("d.tmp").exists());
+        let again = new_dir(top.as_fd(), "d", Mode::RWXU).unwrap_err();
+        assert_eq!(again, Errno::EXIST);
+        std::fs::write(temp.path().join("f"), "").unwrap();
+        let error = make_dir(top.as_fd(), "f", Mode::RWXU).unwrap_err();
+        assert_eq!(format!("{error:#}"), "Opening directory f: Not a directory (os error 20)");
     }
 }

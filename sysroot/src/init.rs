@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Making a physical root, and a stateroot in it.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -72,10 +72,8 @@ impl Sysroot {
     pub fn init_stateroot(&self, name: &str) -> Result<()> {
         ensure!(is_stateroot(name), "a stateroot's name is one word without slashes and quotes");
         let path = format!("ostree/deploy/{name}");
-        match rustix::fs::mkdirat(self.root(), &path, Mode::RWXU) {
-            Err(error) => return Err(error).with_context(|| format!("Creating {path}")),
-            Ok(()) => set_mode(self.root(), &path, 0o755)?,
-        }
+        durable::new_dir(self.root(), &path, Mode::from_raw_mode(0o755))
+            .with_context(|| format!("Creating {path}"))?;
         make_dir(self.root(), &format!("{path}/var"), 0o755)?;
         durable::sync_fs(self.root())?;
         self.touch()
@@ -84,19 +82,8 @@ impl Sysroot {
 
 /// Makes a directory with this mode, whatever the umask; one that is there stays as it is.
 pub(crate) fn make_dir(at: impl AsFd, path: &str, mode: u32) -> Result<()> {
-    match rustix::fs::mkdirat(&at, path, Mode::RWXU) {
-        Ok(()) => set_mode(at, path, mode),
-        Err(Errno::EXIST) => Ok(()),
+    match durable::new_dir(at.as_fd(), path, Mode::from_raw_mode(mode)) {
+        Ok(_) | Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(error).with_context(|| format!("Creating directory {path}")),
     }
-}
-
-fn set_mode(at: impl AsFd, path: &str, mode: u32) -> Result<()> {
-    let open = || -> Result<OwnedFd, Errno> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let dir = rustix::fs::openat(at, path, flags, Mode::empty())?;
-        rustix::fs::fchmod(&dir, Mode::from_raw_mode(mode))?;
-        Ok(dir)
-    };
-    open().map(drop).with_context(|| format!("Setting the mode of {path}"))
 }

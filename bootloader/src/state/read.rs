@@ -54,7 +54,8 @@ impl BootState {
             boot_is_fat: durable::prove::is_fat(places.boot)?,
             record: None,
         };
-        for name in ["loader.0", "loader.1", "loader.tmp"] {
+        // Some with the name that a directory has while it is made.
+        for name in ["loader.0", "loader.0.tmp", "loader.1", "loader.1.tmp", "loader.tmp"] {
             if kind(&boot, name)?.is_some() {
                 state.loader_names.push(name.to_owned());
             }
@@ -81,7 +82,8 @@ impl BootState {
                 Some("1") => Some(1),
                 _ => None,
             };
-            for name in [link.clone(), format!("{link}.0"), format!("{link}.1")] {
+            for end in ["", ".0", ".0.tmp", ".1", ".1.tmp"] {
+                let name = format!("{link}{end}");
                 if kind(ostree, &name)?.is_some() {
                     self.bootlink_names.push(name);
                 }
