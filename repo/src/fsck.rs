@@ -48,6 +48,13 @@ pub struct Report {
 const PIECE: usize = 128 * 1024;
 
 impl Repo {
+    /// Checks that one object is what its name says.
+    ///
+    /// Errors: [`RepoError::NoMetadata`], [`RepoError::NoFile`], [`RepoError::Corrupt`].
+    pub fn check_object(&self, name: ObjectName) -> Result<()> {
+        Checker::new(self).check(name)
+    }
+
     /// The commits that the repository holds, whether refs name them or not, sorted.
     pub fn list_commits(&self) -> Result<Vec<Checksum>> {
         let mut out = Vec::new();
@@ -82,8 +89,7 @@ impl Repo {
         }
         report.commits = whole.len();
         let total = needed.len();
-        let mut checker =
-            Checker { repo: self, xattrs: xattr::Reader::new(), buffer: vec![0; PIECE], header: Vec::new() };
+        let mut checker = Checker::new(self);
         // In the order of names, which is the order of directories.
         let mut names: Vec<_> = needed.iter().copied().collect();
         names.sort_unstable();
@@ -183,7 +189,11 @@ struct Checker<'a> {
     header: Vec<u8>,
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
+    fn new(repo: &'a Repo) -> Self {
+        Self { repo, xattrs: xattr::Reader::new(), buffer: vec![0; PIECE], header: Vec::new() }
+    }
+
     fn check(&mut self, name: ObjectName) -> Result<()> {
         if name.kind == ObjectType::File {
             return self.check_file(name);

@@ -85,7 +85,9 @@ pub enum RepoError {
     #[error("Directories nest deeper than {} levels", depth::MAX_DEPTH)]
     TooDeep,
     /// The bytes of an object are not what its name says.
-    #[error("Corrupted object {name}: {reason}; delete it and pull or commit it again")]
+    #[error(
+        "Corrupted object {name}: {reason}; remove it with `ostree fsck --delete`, then pull or commit it again"
+    )]
     Corrupt {
         /// The object.
         name: ObjectName,

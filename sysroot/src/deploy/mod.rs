@@ -10,6 +10,7 @@
 //!
 //! Until the switch commits, a failure removes the new tree and leaves everything as it was.
 
+mod boot_files;
 mod kernel_args;
 mod plan;
 mod stage;
@@ -113,8 +114,9 @@ impl Sysroot {
         // Said before anything is written: what the switch would refuse.
         loaded.boot.check()?;
         let (_, settings) = self.boot_settings(&loaded)?;
-        let tree = tree::Tree::create(self, &settings, &plan, Etc::Merged).context("Deploying tree")?;
-        let new = plan.new_deployment();
+        let tree =
+            tree::Tree::create(self, &loaded, &settings, &plan, Etc::Merged).context("Deploying tree")?;
+        let new = tree.new_deployment(&plan);
         let item = |item: &Option<usize>| item.map_or(Item::New(&new), Item::old);
         let items: Vec<Item<'_>> = plan.list.iter().map(item).collect();
         let switched = self.switch_menu(lock, &loaded, &items, options.prune)?;

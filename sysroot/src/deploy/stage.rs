@@ -60,9 +60,9 @@ impl Sysroot {
         loaded.boot.check()?;
         let (loader, settings) = self.boot_settings(&loaded)?;
         start_service()?;
-        let tree = Tree::create(self, &settings, &plan, Etc::Defaults).context("Deploying tree")?;
+        let tree = Tree::create(self, &loaded, &settings, &plan, Etc::Defaults).context("Deploying tree")?;
 
-        let new = plan.new_deployment();
+        let new = tree.new_deployment(&plan);
         let item = |item: &Option<usize>| item.map_or(Item::New(&new), Item::old);
         let items: Vec<Item<'_>> = plan.list.iter().map(item).collect();
         let menu = entries::compose(self, &loaded, &items)?;

@@ -8,12 +8,15 @@ use anyhow::{Context, Result};
 use bootloader::Settings;
 use etc_merge::Clash;
 use fn_error_context::context;
+use formats::Checksum;
 use formats::bootlink::DeploymentPath;
 use repo::CheckoutOptions;
 use rustix::fs::IFlags;
 
-use super::DeployPlan;
+use super::{DeployPlan, boot_files};
+use crate::entries::NewDeployment;
 use crate::init::make_dir;
+use crate::sysroot::Loaded;
 use crate::{Sysroot, backing, cleanup, directory, etc, preflight, var};
 
 /// A tree that nothing refers to yet. Dropped without [`Tree::keep`], it is removed again, unless the switch failed
@@ -25,6 +28,7 @@ pub(super) struct Tree<'a> {
     kept: bool,
     etc: Option<[usize; 3]>,
     clashes: Vec<Clash>,
+    boot_checksum: Option<Checksum>,
 }
 
 /// What is in the new `/etc`.
@@ -40,12 +44,20 @@ impl<'a> Tree<'a> {
     /// Makes the tree that `plan` describes, and checks that it can be booted.
     pub(super) fn create(
         sysroot: &'a Sysroot,
+        loaded: &Loaded,
         settings: &'a Settings,
         plan: &DeployPlan,
         etc: Etc,
     ) -> Result<Self> {
-        let mut tree =
-            Self { sysroot, settings, path: plan.path.clone(), kept: false, etc: None, clashes: Vec::new() };
+        let mut tree = Self {
+            sysroot,
+            settings,
+            path: plan.path.clone(),
+            kept: false,
+            etc: None,
+            clashes: Vec::new(),
+            boot_checksum: None,
+        };
         let stateroot = format!("ostree/deploy/{}", plan.path.stateroot);
         make_dir(sysroot.root(), &format!("{stateroot}/deploy"), 0o755)?;
         let root = tree.check_out(plan)?;
@@ -54,7 +66,7 @@ impl<'a> Tree<'a> {
             tree.merge_etc(directory::open(sysroot.root(), &merge.to_string())?.as_fd(), root.as_fd())?;
         }
         preflight::check(root.as_fd(), plan.selinux)?;
-        bootloader::KernelFiles::find(root.as_fd())?;
+        tree.boot_checksum = Some(boot_files::check(sysroot, loaded, &plan.path, root.as_fd())?);
         let stateroot = directory::open(sysroot.root(), &stateroot)?;
         var::fill_if_empty(stateroot.as_fd(), root.as_fd())?;
         if etc == Etc::Merged {
@@ -65,6 +77,11 @@ impl<'a> Tree<'a> {
         // Last: nothing may be made or removed at the top of an immutable directory.
         set_immutable(root.as_fd(), true)?;
         Ok(tree)
+    }
+
+    /// What the boot menu needs to know of it.
+    pub(super) fn new_deployment(&self, plan: &DeployPlan) -> NewDeployment {
+        NewDeployment { boot_checksum: self.boot_checksum, ..plan.new_deployment() }
     }
 
     /// Something refers to the tree from now on. Gives what the merge did: how much was modified, removed and

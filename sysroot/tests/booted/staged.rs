@@ -270,12 +270,16 @@ fn refused() {
     assert!(format!("{error:#}").contains("Not currently booted into an OSTree system"), "{error:#}");
     drop(sysroot);
     world.commit("no-kernel", "3", |tree| fs::remove_dir_all(tree.join("usr/lib/modules")).unwrap());
+    let kernel = "usr/lib/modules/6.1.0/vmlinuz";
+    let damaged = world.commit("damaged", "3", |tree| fs::write(tree.join(kernel), "kernel 3").unwrap());
+    fs::write(world.object(&damaged, kernel), "kernel x").unwrap();
     boot(world, &Boot::Bound);
     let retain = Retention { all: true, ..Retention::default() };
     for (options, words) in [
         (DeployOptions { retention: retain, ..DeployOptions::new("main") }, "--retain"),
         (DeployOptions { as_default: false, ..DeployOptions::new("main") }, "--not-as-default"),
         (DeployOptions::new("no-kernel"), "kernel"),
+        (DeployOptions::new("damaged"), "ostree fsck --delete"),
     ] {
         let error = format!("{:#}", try_stage(&options, false).unwrap_err());
         assert!(error.contains(words), "{error}");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A physical root in a temporary directory, and small trees to deploy on it.
-#![allow(clippy::unwrap_used, reason = "a test world says what it expects by unwrapping it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test world says what it expects by unwrapping it")]
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::fs;
@@ -105,6 +105,15 @@ impl World {
         transaction.set_ref(branch.parse().unwrap(), checksum);
         transaction.commit().unwrap();
         checksum
+    }
+
+    /// Where the repository has the file at `path` of a commit.
+    pub(crate) fn object(&self, commit: &Checksum, path: &str) -> PathBuf {
+        let Ok(repo::Entry::File(checksum)) = self.sysroot().repo().lookup(commit, path) else {
+            panic!("{path} is no file of the commit")
+        };
+        let name = checksum.to_string();
+        self.root().join("ostree/repo/objects").join(&name[..2]).join(format!("{}.file", &name[2..]))
     }
 
     pub(crate) fn options(&self, refspec: &str) -> DeployOptions {
