@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The peer: Debian trixie's `ostree`, in a tree of its own. It is never installed on this machine; its programs run through
-//! their own loader and libraries, and so see this machine's paths.
+//! The peers: Debian's `ostree` of two releases, each in a tree of its own. They are never installed on this machine; their
+//! programs run through their own loader and libraries, and so see this machine's paths.
 
 use std::path::{Path, PathBuf};
 
@@ -11,13 +11,27 @@ use rustix::fs::FlockOperation;
 use crate::workspace::Workspace;
 use crate::{apt, process, terminal};
 
-const SUITE: &str = "trixie";
-const PACKAGES: &str = "ostree,ostree-boot,libostree-1-1";
+/// A Debian release that has an `ostree`.
+struct Suite {
+    name: &'static str,
+    /// What the environment of tests calls it.
+    variable: &'static str,
+}
+
+/// The first one is what is measured and packaged against; the others are older ones that systems still run.
+const SUITES: [Suite; 2] = [
+    Suite { name: "trixie", variable: "OSTREE_PEER" },
+    Suite { name: "bookworm", variable: "OSTREE_PEER_BOOKWORM" },
+];
+
+/// The programs, and a Python that can use the library as a program that runs for long does.
+const PACKAGES: &str = "ostree,ostree-boot,libostree-1-1,gir1.2-ostree-1.0,python3-gi";
 /// In the tree, written last; a tree without it, or with another text in it, is made again.
 const STAMP: &str = ".made-by-xtask-peer";
 
-/// The peer's programs.
+/// One peer's programs.
 pub(crate) struct Peer {
+    suite: &'static Suite,
     /// The Debian tree.
     pub(crate) dir: PathBuf,
     /// A script that runs its `ostree`.
@@ -27,22 +41,25 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Where it is, made or not.
+    /// Where the first one is, made or not.
     pub(crate) fn at(cache: &Path) -> Self {
-        Self {
-            dir: cache.join("peer-trixie"),
-            program: cache.join("peer-trixie.ostree"),
-            prepare_root: cache.join("peer-trixie.ostree-prepare-root"),
-        }
+        let [first, ..] = Self::all(cache);
+        first
+    }
+
+    /// Where each of them is, made or not.
+    pub(crate) fn all(cache: &Path) -> [Self; SUITES.len()] {
+        SUITES.each_ref().map(|suite| {
+            let dir = cache.join(format!("peer-{}", suite.name));
+            let script = |name: &str| PathBuf::from(format!("{}.{name}", dir.display()));
+            Self { suite, program: script("ostree"), prepare_root: script("ostree-prepare-root"), dir }
+        })
     }
 
     /// What tests read to find it.
-    pub(crate) fn environment(&self) -> [(&'static str, &Path); 3] {
-        [
-            ("OSTREE_PEER", &self.program),
-            ("OSTREE_PEER_PREPARE_ROOT", &self.prepare_root),
-            ("OSTREE_PEER_DIR", &self.dir),
-        ]
+    pub(crate) fn environment(&self) -> [(String, &Path); 3] {
+        let name = |what: &str| format!("{}{what}", self.suite.variable);
+        [(name(""), &self.program), (name("_PREPARE_ROOT"), &self.prepare_root), (name("_DIR"), &self.dir)]
     }
 
     /// The `ostree` program and the arguments before its own, without the shell of the script: for measuring.
@@ -51,52 +68,77 @@ impl Peer {
         line.extend(["--argv0".into(), "ostree".into(), self.dir.join("usr/bin/ostree")]);
         line
     }
+
+    /// Makes it unless it is there.
+    #[context("Making the Debian {} tree with the ostree to compare with", self.suite.name)]
+    pub(crate) fn ensure(&self, workspace: &Workspace) -> Result<()> {
+        let name = format!("peer-{}.lock", self.suite.name);
+        let lock = std::fs::File::create(workspace.cache.join(name)).context("Creating the lock file")?;
+        rustix::fs::flock(&lock, FlockOperation::LockExclusive).context("Waiting for another run")?;
+        if !self.is_complete() {
+            self.make()?;
+        }
+        write_wrapper(self, &self.program, "usr/bin/ostree", "ostree")?;
+        write_wrapper(self, &self.prepare_root, "usr/lib/ostree/ostree-prepare-root", "ostree-prepare-root")
+    }
+
+    fn recipe(&self) -> String {
+        format!("{} minbase {PACKAGES}\n", self.suite.name)
+    }
+
+    fn is_complete(&self) -> bool {
+        std::fs::read_to_string(self.dir.join(STAMP)).is_ok_and(|text| text == self.recipe())
+    }
+
+    fn make(&self) -> Result<()> {
+        let mirror = apt::mirror()?;
+        let suite = self.suite.name;
+        terminal::progress(&format!(
+            "debootstrap {suite} from the mirror of this machine (about a minute, 300 MB)"
+        ));
+        let new = self.dir.with_extension("new");
+        remove(&new)?;
+        let mut debootstrap = process::as_root("debootstrap");
+        debootstrap
+            .args(["--variant=minbase", &format!("--include={PACKAGES}"), suite])
+            .arg(&new)
+            .arg(&mirror);
+        process::run(debootstrap)?;
+        let mut stamp = process::as_root("sh");
+        // The packages were unpacked: their archives are as big as half of the tree.
+        stamp.args([
+            "-c",
+            r#"set -eu; rm -f "$1"/var/cache/apt/archives/*.deb; printf %s "$2" > "$1/$3"; sync -f "$1""#,
+            "sh",
+        ]);
+        stamp.arg(&new).arg(self.recipe()).arg(STAMP);
+        process::run(stamp)?;
+        // The former one stays in use until now.
+        remove(&self.dir)?;
+        let mut rename = process::as_root("mv");
+        rename.arg("-T").arg(&new).arg(&self.dir);
+        process::run(rename)
+    }
 }
 
-/// Makes the peer unless it is there.
-#[context("Making the Debian {SUITE} tree with the ostree to compare with")]
+/// The first one, made unless it is there.
 pub(crate) fn ensure(workspace: &Workspace) -> Result<Peer> {
     let peer = Peer::at(&workspace.cache);
-    let lock =
-        std::fs::File::create(workspace.cache.join("peer-trixie.lock")).context("Creating the lock file")?;
-    rustix::fs::flock(&lock, FlockOperation::LockExclusive).context("Waiting for another run")?;
-    if !complete(&peer.dir) {
-        make(workspace, &peer)?;
-    }
-    write_wrapper(&peer, &peer.program, "usr/bin/ostree", "ostree")?;
-    write_wrapper(&peer, &peer.prepare_root, "usr/lib/ostree/ostree-prepare-root", "ostree-prepare-root")?;
+    peer.ensure(workspace)?;
     Ok(peer)
 }
 
-fn recipe() -> String {
-    format!("{SUITE} minbase {PACKAGES}\n")
+/// All of them, made unless they are there.
+pub(crate) fn ensure_all(workspace: &Workspace) -> Result<[Peer; SUITES.len()]> {
+    let peers = Peer::all(&workspace.cache);
+    peers.iter().try_for_each(|peer| peer.ensure(workspace))?;
+    Ok(peers)
 }
 
-fn complete(dir: &Path) -> bool {
-    std::fs::read_to_string(dir.join(STAMP)).is_ok_and(|text| text == recipe())
-}
-
-fn make(workspace: &Workspace, peer: &Peer) -> Result<()> {
-    let mirror = apt::mirror()?;
-    terminal::progress(&format!(
-        "debootstrap {SUITE} from the mirror of this machine (about a minute, 270 MB)"
-    ));
-    let new = workspace.cache.join("peer-trixie.new");
+fn remove(tree: &Path) -> Result<()> {
     let mut remove = process::as_root("rm");
-    remove.args(["-rf", "--one-file-system", "--"]).arg(&new).arg(&peer.dir);
-    process::run(remove)?;
-    let mut debootstrap = process::as_root("debootstrap");
-    debootstrap.args(["--variant=minbase", &format!("--include={PACKAGES}"), SUITE]).arg(&new).arg(&mirror);
-    process::run(debootstrap)?;
-    let mut stamp = process::as_root("sh");
-    // The packages were unpacked: their archives are as big as half of the tree.
-    stamp.args([
-        "-c",
-        r#"set -eu; rm -f "$1"/var/cache/apt/archives/*.deb; printf %s "$2" > "$1/$3"; sync -f "$1"; mv -T "$1" "$4""#,
-        "sh",
-    ]);
-    stamp.arg(&new).arg(recipe()).arg(STAMP).arg(&peer.dir);
-    process::run(stamp)
+    remove.args(["-rf", "--one-file-system", "--"]).arg(tree);
+    process::run(remove)
 }
 
 /// The loader of the tree with the library path of its architecture.
@@ -141,11 +183,35 @@ mod tests {
 
     #[test]
     fn a_tree_without_its_stamp_is_half_made() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(!complete(dir.path()));
-        std::fs::write(dir.path().join(STAMP), "other\n").unwrap();
-        assert!(!complete(dir.path()));
-        std::fs::write(dir.path().join(STAMP), recipe()).unwrap();
-        assert!(complete(dir.path()));
+        let cache = tempfile::tempdir().unwrap();
+        for peer in Peer::all(cache.path()) {
+            assert!(!peer.is_complete());
+            std::fs::create_dir(&peer.dir).unwrap();
+            std::fs::write(peer.dir.join(STAMP), "other\n").unwrap();
+            assert!(!peer.is_complete());
+            std::fs::write(peer.dir.join(STAMP), peer.recipe()).unwrap();
+            assert!(peer.is_complete());
+        }
+    }
+
+    #[test]
+    fn each_has_names_of_its_own() {
+        let peers = Peer::all(Path::new("/cache"));
+        let all: Vec<String> = peers
+            .iter()
+            .flat_map(Peer::environment)
+            .map(|(name, path)| format!("{name}={}", path.display()))
+            .collect();
+        assert_eq!(
+            all,
+            [
+                "OSTREE_PEER=/cache/peer-trixie.ostree",
+                "OSTREE_PEER_PREPARE_ROOT=/cache/peer-trixie.ostree-prepare-root",
+                "OSTREE_PEER_DIR=/cache/peer-trixie",
+                "OSTREE_PEER_BOOKWORM=/cache/peer-bookworm.ostree",
+                "OSTREE_PEER_BOOKWORM_PREPARE_ROOT=/cache/peer-bookworm.ostree-prepare-root",
+                "OSTREE_PEER_BOOKWORM_DIR=/cache/peer-bookworm",
+            ]
+        );
     }
 }

@@ -42,7 +42,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "rules", slow: false, run: rules },
     Stage { name: "build", slow: false, run: build_and_install },
     Stage { name: "units", slow: false, run: verify_units },
-    Stage { name: "peer", slow: false, run: make_peer },
+    Stage { name: "peers", slow: false, run: make_peers },
     Stage { name: "tests", slow: false, run: cargo_test },
     Stage { name: "machines", slow: true, run: machines },
 ];
@@ -119,20 +119,25 @@ fn verify_units(workspace: &Workspace) -> Result<Outcome> {
     units::verify(workspace).map(Outcome::passed)
 }
 
-fn make_peer(workspace: &Workspace) -> Result<Outcome> {
-    let peer = peer::ensure(workspace)?;
-    let version = process::output(process::command(&peer.program).arg("--version"))?;
-    anyhow::ensure!(version.contains("libostree:"), "{} does not run", peer.program.display());
-    Ok(Outcome::passed(1))
+fn make_peers(workspace: &Workspace) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    for peer in peer::ensure_all(workspace)? {
+        let version = process::output(process::command(&peer.program).arg("--version"))?;
+        anyhow::ensure!(version.contains("libostree:"), "{} does not run", peer.program.display());
+        outcome.passed += 1;
+    }
+    Ok(outcome)
 }
 
 /// All tests that cargo knows. Those that compare with the peer are marked as ignored, because plain `cargo test` has no
 /// peer; here it is there, so they all run. Those of mounts and of owners need root, so they all run as root.
 fn cargo_test(workspace: &Workspace) -> Result<Outcome> {
-    let peer = Peer::at(&workspace.cache);
     let mut cargo = process::cargo("test");
     cargo.current_dir(&workspace.root).args(["--workspace", "--no-fail-fast", "--", "--include-ignored"]);
-    cargo.envs(peer.environment()).env("OSTREE_RS_DESTDIR", workspace.destdir());
+    for peer in Peer::all(&workspace.cache) {
+        cargo.envs(peer.environment());
+    }
+    cargo.env("OSTREE_RS_DESTDIR", workspace.destdir());
     if !rustix::process::geteuid().is_root() {
         let triple = workspace.triple.to_uppercase().replace('-', "_");
         cargo.env(format!("CARGO_TARGET_{triple}_RUNNER"), "sudo --preserve-env");

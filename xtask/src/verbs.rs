@@ -41,7 +41,7 @@ enum Verb {
     Bench(bench::Options),
     /// Clippy, formatting, licences, and the rules of this repository
     Lint,
-    /// Make the Debian tree that holds the `ostree` we compare with
+    /// Make the Debian trees that hold each `ostree` we compare with
     Peer,
     /// Run every fuzz target for a short time
     FuzzCheck {
@@ -73,7 +73,11 @@ fn dispatch(verb: Verb) -> Result<ExitCode> {
         Verb::Vm => vm::shell(&workspace)?,
         Verb::Bench(options) => bench::run(&workspace, &options)?,
         Verb::Lint => lint::run(&workspace)?,
-        Verb::Peer => println!("{}", peer::ensure(&workspace)?.program.display()),
+        Verb::Peer => {
+            for peer in peer::ensure_all(&workspace)? {
+                println!("{}", peer.program.display());
+            }
+        }
         Verb::FuzzCheck { seconds } => fuzz_check::run(&workspace, seconds)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -40,6 +40,7 @@ pub(crate) fn driver(workspace: &Workspace, peer: &Peer, arguments: &[&str]) -> 
     let places = [("OSTREE_RS_DESTDIR", destdir.as_path()), ("OSTREE_RS_CACHE", &workspace.cache)];
     // It makes file systems and namespaces. As arguments of env, the variables get through sudo.
     let mut command = process::as_root("env");
+    let places = places.map(|(name, path)| (name.to_owned(), path));
     for (name, value) in places.into_iter().chain(peer.environment()) {
         command.arg(format!("{name}={}", value.display()));
     }
