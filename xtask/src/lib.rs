@@ -5,6 +5,7 @@ mod apt;
 mod architecture;
 mod bench;
 mod build;
+mod deb;
 mod elf;
 mod fuzz_check;
 mod install;

@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::lint::{self, Verdict};
 use crate::peer::{self, Peer};
 use crate::workspace::Workspace;
-use crate::{build, install, process, terminal, units, vm};
+use crate::{build, deb, install, process, terminal, units, vm};
 
 /// What a stage counted.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -43,6 +43,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "build", slow: false, run: build_and_install },
     Stage { name: "units", slow: false, run: verify_units },
     Stage { name: "peers", slow: false, run: make_peers },
+    Stage { name: "package", slow: false, run: try_package },
     Stage { name: "tests", slow: false, run: cargo_test },
     Stage { name: "machines", slow: true, run: machines },
 ];
@@ -127,6 +128,11 @@ fn make_peers(workspace: &Workspace) -> Result<Outcome> {
         outcome.passed += 1;
     }
     Ok(outcome)
+}
+
+/// The Debian package, in a copy of the peer's tree.
+fn try_package(workspace: &Workspace) -> Result<Outcome> {
+    deb::verify(workspace, &Peer::at(&workspace.cache)).map(Outcome::passed)
 }
 
 /// All tests that cargo knows. Those that compare with the peer are marked as ignored, because plain `cargo test` has no

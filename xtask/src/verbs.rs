@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::workspace::Workspace;
-use crate::{bench, build, fuzz_check, install, lint, peer, test, vm};
+use crate::{bench, build, deb, fuzz_check, install, lint, peer, test, vm};
 
 #[derive(Parser)]
 #[command(name = "run", bin_name = "./run", about = "Build, test, measure and show this project")]
@@ -26,6 +26,12 @@ enum Verb {
         /// The directory that stands for `/`
         #[arg(long, value_name = "DIR")]
         destdir: PathBuf,
+    },
+    /// Build, then make the Debian package that takes the place of `ostree` and `ostree-boot`; prints its path
+    Deb {
+        /// Where to put it; the default is target/deb
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
     },
     /// Run every check and test; ends with a summary
     Test {
@@ -68,6 +74,7 @@ fn dispatch(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::Build => build::all(&workspace)?,
         Verb::Install { destdir } => install::into(&workspace, &destdir)?,
+        Verb::Deb { out } => println!("{}", deb::run(&workspace, out.as_deref())?.display()),
         Verb::Test { quick } => return test::run(&workspace, quick),
         Verb::Demo => vm::demo(&workspace)?,
         Verb::Vm => vm::shell(&workspace)?,
