@@ -56,7 +56,13 @@ fn boot_files(state: &BootState, entries: &[String], settings: &Settings) -> Vec
     let texts: Vec<&String> =
         entries.iter().chain(others).chain(state.unreadable.iter().map(|e| &e.text)).collect();
     let running = settings.running.as_ref().map(|link| format!("{}-{}", link.stateroot, link.boot_checksum));
-    let is_named = |name: &str| texts.iter().any(|text| text.contains(name));
+    // By a path of a boot file, or by the `ostree=` of an entry whose other lines are damaged.
+    let is_named = |name: &str| {
+        let in_link = name.rsplit_once('-').map(|(stateroot, checksum)| format!("/{stateroot}/{checksum}/"));
+        texts
+            .iter()
+            .any(|text| text.contains(name) || in_link.as_ref().is_some_and(|link| text.contains(link)))
+    };
     // What runs always has an entry. If it has none, the entries that were read are not the whole truth.
     if running.as_deref().is_some_and(|running| !is_named(running)) {
         return Vec::new();
