@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bootloader::Settings;
 use fn_error_context::context;
 use formats::bootlink::DeploymentPath;
@@ -15,8 +15,9 @@ use repo::{Depth, prune};
 use rustix::fs::{AtFlags, Dir};
 
 use crate::directory;
+use crate::load::{Loaded, running_deployment};
 use crate::lock::Lock;
-use crate::sysroot::{Loaded, Sysroot, running_deployment};
+use crate::sysroot::Sysroot;
 
 /// Where refs of deployments are, so that a prune by hand spares them: `ostree/N/M/INDEX`.
 const REFS: &str = "ostree/";
@@ -36,6 +37,7 @@ impl Sysroot {
     /// Removes what an interruption has left, what no boot link leads to, and objects that nothing needs.
     pub fn cleanup(&self, lock: &Lock) -> Result<Cleaned> {
         let loaded = self.load()?;
+        check_whole(&loaded).context("Cleaning up")?;
         let (_, settings) = self.boot_settings(&loaded)?;
         bootloader::sweep(self.places(), &settings)?;
         self.clean_up(lock, &settings, true)
@@ -44,9 +46,8 @@ impl Sysroot {
     /// Removes what no boot link leads to, and with `prune` objects that nothing needs.
     #[context("Cleaning up")]
     pub(crate) fn clean_up(&self, _lock: &Lock, settings: &Settings, prune: bool) -> Result<Cleaned> {
-        let loaded = self.load()?;
-        // What cannot be found now would count as what nothing leads to.
-        loaded.boot.check()?;
+        let loaded = self.look()?;
+        check_whole(&loaded)?;
         let mut cleaned = Cleaned::default();
         for path in self.unneeded_deployments(&loaded, settings)? {
             match remove_deployment(self, &path)? {
@@ -87,7 +88,7 @@ impl Sysroot {
     }
 
     /// Every deployment directory, named by an entry or not.
-    fn deployments_on_disk(&self) -> Result<Vec<DeploymentPath>> {
+    pub(crate) fn deployments_on_disk(&self) -> Result<Vec<DeploymentPath>> {
         let mut found = Vec::new();
         for stateroot in self.names("ostree/deploy")? {
             for name in self.names(&format!("ostree/deploy/{stateroot}/deploy"))? {
@@ -142,6 +143,19 @@ impl Sysroot {
         }
         Ok(())
     }
+}
+
+/// Refuses to remove anything by a boot menu that is not the whole truth: what cannot be found now would count as what
+/// nothing leads to.
+pub(crate) fn check_whole(loaded: &Loaded) -> Result<()> {
+    loaded.boot.check()?;
+    // What runs had an entry when it was started. If that is gone, others may be missed as well.
+    ensure!(
+        !loaded.is_running_system || loaded.deployments.iter().any(|d| d.booted && !d.unlisted),
+        "The running system is not in the boot menu, so others may be missing there as well, and nothing is removed: \
+         `ostree admin set-default 0` gives it an entry"
+    );
+    Ok(())
 }
 
 /// Removes a deployment unless a boot link leads to it.

@@ -22,6 +22,8 @@ pub struct Deployment {
     pub booted: bool,
     /// Whether it is no part of the boot menu yet: it takes the first place in it at shutdown.
     pub staged: bool,
+    /// Whether it runs without being part of the boot menu; the next change of the menu makes it a part.
+    pub unlisted: bool,
 }
 
 impl Deployment {

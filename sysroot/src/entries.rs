@@ -13,8 +13,8 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::Sysroot;
 use crate::deployment::Deployment;
+use crate::load::Loaded;
 use crate::preflight::read_text;
-use crate::sysroot::Loaded;
 
 /// One place of a new menu.
 #[derive(Debug, Clone)]

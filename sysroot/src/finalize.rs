@@ -26,11 +26,12 @@ use crate::cleanup::Cleaned;
 use crate::deploy::{Deployed, set_immutable};
 use crate::entries::{Item, NewDeployment};
 use crate::init::make_dir;
+use crate::load::Loaded;
 use crate::lock::Lock;
 use crate::preflight::{self, Selinux};
 use crate::retention::{self, Retention};
-use crate::sysroot::{Loaded, Sysroot};
-use crate::{backing, directory, etc, staged, var};
+use crate::sysroot::Sysroot;
+use crate::{backing, cleanup, directory, etc, staged, var};
 
 /// Below `/boot/ostree`: why the last finalization failed.
 const STAMP: &str = "finalize-failure.stamp";
@@ -164,6 +165,7 @@ impl Sysroot {
     #[context("Finishing the boot")]
     pub fn boot_good(&self, lock: &Lock) -> Result<BootGood> {
         let loaded = self.load()?;
+        cleanup::check_whole(&loaded)?;
         let (_, settings) = self.boot_settings(&loaded)?;
         let mut good = BootGood { swept: Vec::new(), unproven: None, cleaned: Cleaned::default() };
         // Nobody freezes a file system for nothing.

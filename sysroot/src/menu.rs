@@ -9,8 +9,9 @@ use log::warn;
 
 use crate::cleanup::Cleaned;
 use crate::entries::Item;
+use crate::load::Loaded;
 use crate::lock::Lock;
-use crate::sysroot::{Loaded, Sysroot};
+use crate::sysroot::Sysroot;
 use crate::{entries, staged};
 
 /// What a new menu has changed.

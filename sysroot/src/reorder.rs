@@ -6,9 +6,10 @@ use formats::kernel_args::KernelArgs;
 
 use crate::deployment::Deployment;
 use crate::entries::Item;
+use crate::load::Loaded;
 use crate::lock::Lock;
 use crate::menu::Switched;
-use crate::sysroot::{Loaded, Sysroot};
+use crate::sysroot::Sysroot;
 
 /// Why a change of the menu cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -102,6 +102,7 @@ mod tests {
                 origin: Origin::default(),
                 booted: c.is_uppercase(),
                 staged: false,
+                unlisted: false,
             });
         }
         all

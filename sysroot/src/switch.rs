@@ -7,7 +7,8 @@ use formats::bootlink::Bootlink;
 use formats::kernel_args::KernelArgs;
 
 use crate::config::Config;
-use crate::sysroot::{Loaded, Sysroot};
+use crate::load::Loaded;
+use crate::sysroot::Sysroot;
 
 impl Sysroot {
     /// The boot loader to write for, and what a switch must respect.
@@ -24,7 +25,7 @@ impl Sysroot {
 }
 
 /// The `ostree=` that the running system was started with.
-fn running_bootlink() -> Option<Bootlink> {
+pub(crate) fn running_bootlink() -> Option<Bootlink> {
     let line = std::fs::read_to_string("/proc/cmdline").ok()?;
     KernelArgs::parse(&line).first("ostree")??.parse().ok()
 }

@@ -5,6 +5,7 @@
 mod world;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use world::World;
 
@@ -33,7 +34,7 @@ fn a_damaged_boot_file_is_not_deployed() {
             assert!(error.contains(words), "{words}: {error}");
         }
         assert!(!error.contains('\n'), "{error}");
-        assert_eq!(world.snapshot(), before, "{name} left something behind");
+        assert!(world.snapshot() == before, "{name} left something behind");
         fs::write(&object, text).unwrap();
     }
     world.deploy("main");
@@ -43,4 +44,133 @@ fn a_damaged_boot_file_is_not_deployed() {
     fs::write(world.object(&commit, &format!("{modules}/vmlinuz")), "kernel 3").unwrap();
     let error = format!("{:#}", world.try_deploy(&world.options("main")).unwrap_err());
     assert!(error.contains("vmlinuz"), "{error}");
+}
+
+/// What `/boot` still has of an earlier installation is told, with what to remove; then all goes on.
+#[test]
+fn a_loader_of_an_earlier_installation() {
+    let world = World::new();
+    world.commit("main", "1", |_| ());
+    world.deploy("main");
+    let entries = world.root().join("boot/loader/entries");
+    let old = fs::read_to_string(entries.join("ostree-1.conf")).unwrap();
+    let ostree = world.root().join("ostree");
+
+    let without = world.root().join("without");
+    fs::rename(&ostree, &without).unwrap();
+    let error = format!("{:#}", sysroot::Sysroot::open(&world.root()).unwrap_err());
+    assert!(error.contains("ostree admin init-fs") && !error.contains('\n'), "{error}");
+    fs::rename(&without, &ostree).unwrap();
+
+    let new = World::new();
+    new.commit("main", "1", |_| ());
+    fs::create_dir_all(new.root().join("boot/loader.1/entries")).unwrap();
+    fs::write(new.root().join("boot/loader.1/entries/ostree-1.conf"), old).unwrap();
+    symlink("loader.1", new.root().join("boot/loader")).unwrap();
+    assert!(new.menu().is_empty());
+    assert!(new.status().notes.iter().any(|note| note.text.contains("leads to no deployment")));
+    let before = new.snapshot();
+    let error = format!("{:#}", new.try_deploy(&new.options("main")).unwrap_err());
+    assert!(error.starts_with("Boot entry ostree-1.conf: ") && error.contains("remove the entry"), "{error}");
+    assert!(new.snapshot() == before, "a refused deployment has written something");
+    fs::remove_file(new.root().join("boot/loader.1/entries/ostree-1.conf")).unwrap();
+    new.deploy("main");
+    assert_eq!(new.menu().len(), 1);
+}
+
+/// Nothing goes by a menu of which a part cannot be read, and whatever any entry names stays.
+#[test]
+fn a_menu_that_is_partly_read_removes_nothing() {
+    let world = World::new();
+    world.commit("main", "1", |_| ());
+    world.deploy("main");
+    world.commit("main", "2", |tree| fs::write(tree.join("usr/lib/modules/6.1.0/vmlinuz"), "2").unwrap());
+    world.deploy("main");
+    let entries = world.root().join("boot/loader/entries");
+    let (first, text) = (entries.join("ostree-1.conf"), fs::read(entries.join("ostree-1.conf")).unwrap());
+    let cleanup = || {
+        let sysroot = world.sysroot();
+        let lock = sysroot.lock(|| ()).unwrap();
+        sysroot.cleanup(&lock)
+    };
+    for damage in [&b""[..], &text[..text.len() / 8], b"\xff\xfe"] {
+        fs::write(&first, damage).unwrap();
+        let before = world.snapshot();
+        let error = format!("{:#}", cleanup().unwrap_err());
+        assert!(error.contains("ostree-1.conf") && error.contains("repair or remove it"), "{error}");
+        assert!(world.snapshot() == before, "something has gone");
+    }
+    // A torn entry whose first half makes sense.
+    let path = text.windows(7).position(|window| window == b"\nlinux ").unwrap() + 12;
+    fs::write(&first, &text[..path]).unwrap();
+    let before = world.snapshot();
+    cleanup().unwrap();
+    assert!(world.snapshot() == before, "something has gone");
+    // No list at all: what is deployed is found by its links.
+    fs::remove_dir_all(&entries).unwrap();
+    let before = world.snapshot();
+    cleanup().unwrap();
+    assert!(without_refs(world.snapshot()) == without_refs(before), "something has gone");
+}
+
+/// Refs are only there to keep the objects, which the deployments on the disk do as well.
+fn without_refs(snapshot: Vec<String>) -> Vec<String> {
+    snapshot.into_iter().filter(|line| !line.starts_with("ostree/repo/refs/heads/ostree")).collect()
+}
+
+#[test]
+fn counted_and_foreign_entries_keep_what_they_name() {
+    let world = World::new();
+    world.commit("main", "1", |_| ());
+    world.deploy("main");
+    world.commit("main", "2", |tree| fs::write(tree.join("usr/lib/modules/6.1.0/vmlinuz"), "2").unwrap());
+    world.deploy("main");
+    let (menu, entries) = (world.menu(), world.root().join("boot/loader/entries"));
+    for (from, to) in [("ostree-2.conf", "ostree-2+0-3.conf"), ("ostree-1.conf", "ostree-1+2-1.conf")] {
+        fs::rename(entries.join(from), entries.join(to)).unwrap();
+    }
+    // Somebody keeps the kernel of the first deployment for an entry of his own.
+    let first = fs::read_to_string(entries.join("ostree-1+2-1.conf")).unwrap();
+    let kernel = first.lines().find_map(|line| line.strip_prefix("linux /")).unwrap().to_owned();
+    fs::write(entries.join("rescue.conf"), format!("title Rescue\nlinux /{kernel}\n")).unwrap();
+    let before = world.snapshot();
+    let sysroot = world.sysroot();
+    sysroot.cleanup(&sysroot.lock(|| ()).unwrap()).unwrap();
+    assert_eq!(world.menu(), menu);
+    assert!(world.snapshot() == before, "a cleanup has removed or changed something");
+    let lock = sysroot.lock(|| ()).unwrap();
+    sysroot.undeploy(&lock, 1).unwrap();
+    assert_eq!(world.menu(), menu[..1]);
+    assert!(world.root().join("boot").join(kernel).exists(), "the rescue entry's kernel is gone");
+    assert!(world.root().join("boot/loader/entries/ostree-1+0-3.conf").exists());
+}
+
+/// Another version may have made the boot checksum of what is there by another rule (ostree#2154).
+#[test]
+fn a_boot_checksum_of_another_rule_is_kept() {
+    let world = World::new();
+    world.commit("main", "1", |_| ());
+    world.deploy("main");
+    let (name, own) = (world.menu()[0].clone(), world.status().deployments[0].boot_checksum.clone());
+    let other = "ab".repeat(32);
+    let rename = |dir: &str| {
+        let dir = world.root().join(dir);
+        fs::rename(dir.join(&own), dir.join(&other)).unwrap();
+    };
+    rename("ostree/boot.1.1/testos");
+    let boot = world.root().join("boot/ostree");
+    fs::rename(boot.join(format!("testos-{own}")), boot.join(format!("testos-{other}"))).unwrap();
+    let entry = world.root().join("boot/loader/entries/ostree-1.conf");
+    fs::write(&entry, fs::read_to_string(&entry).unwrap().replace(&own, &other)).unwrap();
+    assert_eq!(world.status().deployments[0].boot_checksum, other);
+
+    world.commit("main", "2", |tree| fs::write(tree.join("usr/lib/modules/6.1.0/vmlinuz"), "2").unwrap());
+    world.deploy("main");
+    let old = world.status().deployments[1].clone();
+    assert_eq!((format!("{}.{}", old.checksum, old.serial), &old.boot_checksum), (name, &other));
+    assert!(boot.join(format!("testos-{other}/vmlinuz-6.1.0")).exists());
+    assert!(!boot.join(format!("testos-{own}")).exists());
+    let sysroot = world.sysroot();
+    sysroot.rollback(&sysroot.lock(|| ()).unwrap()).unwrap();
+    assert_eq!(world.status().deployments[0].boot_checksum, other);
 }

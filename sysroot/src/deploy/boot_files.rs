@@ -14,7 +14,8 @@ use rustix::fs::AtFlags;
 
 use crate::deployment::Deployment;
 use crate::directory;
-use crate::sysroot::{Loaded, Sysroot};
+use crate::load::Loaded;
+use crate::sysroot::Sysroot;
 
 /// Checks the boot files of the new deployment at `path`, whose tree is open, and gives their boot checksum.
 pub(super) fn check(

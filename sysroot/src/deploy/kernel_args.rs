@@ -53,7 +53,8 @@ impl Edits {
     }
 }
 
-fn running_arguments() -> Result<KernelArgs> {
+/// The arguments of the running kernel, less what its boot loader added.
+pub(crate) fn running_arguments() -> Result<KernelArgs> {
     const PATH: &str = "/proc/cmdline";
     let line = std::fs::read_to_string(PATH).with_context(|| format!("Reading {PATH}"))?;
     Ok(without_loaders_own(&line))

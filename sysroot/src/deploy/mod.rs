@@ -27,6 +27,7 @@ use crate::preflight::Selinux;
 use crate::retention::Retention;
 use crate::sysroot::Sysroot;
 
+pub(crate) use kernel_args::running_arguments;
 pub use kernel_args::{Base, Edits};
 pub use plan::{DeployPlan, PlanError};
 pub use stage::{StageError, StagedDeployment};

@@ -15,9 +15,10 @@ use crate::Sysroot;
 use crate::deployment::{Deployment, Origin};
 use crate::directory;
 use crate::entries::NewDeployment;
+use crate::load::Loaded;
 use crate::preflight::Selinux;
 use crate::retention::{self, NewList};
-use crate::sysroot::{Loaded, stated_version};
+use crate::sysroot::stated_version;
 
 /// A deployment to be made.
 #[derive(Debug, Clone, Serialize)]

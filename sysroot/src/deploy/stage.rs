@@ -17,10 +17,11 @@ use super::{DeployOptions, DeployPlan, Edits};
 use crate::cleanup::Cleaned;
 use crate::entries;
 use crate::entries::Item;
+use crate::load::Loaded;
 use crate::lock::Lock;
 use crate::retention::Retention;
 use crate::staged;
-use crate::sysroot::{Loaded, Sysroot};
+use crate::sysroot::Sysroot;
 
 /// What makes the switch at shutdown.
 const SERVICE: &str = "ostree-finalize-staged.service";

@@ -16,7 +16,7 @@ use rustix::fs::IFlags;
 use super::{DeployPlan, boot_files};
 use crate::entries::NewDeployment;
 use crate::init::make_dir;
-use crate::sysroot::Loaded;
+use crate::load::Loaded;
 use crate::{Sysroot, backing, cleanup, directory, etc, preflight, var};
 
 /// A tree that nothing refers to yet. Dropped without [`Tree::keep`], it is removed again, unless the switch failed

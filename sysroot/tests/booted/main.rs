@@ -12,11 +12,12 @@ mod mounts;
 mod peer;
 mod staged;
 mod system;
+mod unlisted;
 #[path = "../world/mod.rs"]
 mod world;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::run(&[staged::CASES, mounts::CASES, peer::CASES].concat())
+    harness::run(&[staged::CASES, mounts::CASES, peer::CASES, unlisted::CASES].concat())
 }
