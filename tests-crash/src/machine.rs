@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A system on a disk, made ready for an operation.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use fn_error_context::context;
+
+use crate::disk::{Attached, Layout};
+use crate::kit::Kit;
+use crate::operation::Operation;
+use crate::session::Session;
+
+/// What every system begins with; `$PREFIX` is whether paths in entries begin with `/boot`.
+const INITIALIZE: &[&str] = &[
+    "ostree admin init-fs --modern $OSTREE_SYSROOT",
+    "ostree admin os-init testos",
+    "ostree --repo=$REPO config set sysroot.bootloader none",
+];
+/// For a `/boot` that is a directory of the root.
+const WITH_PREFIX: &str = "ostree --repo=$REPO config set sysroot.bootprefix true";
+
+/// The disk of a system that is not running.
+#[derive(Debug)]
+pub struct Machine {
+    /// Its file systems.
+    pub layout: Layout,
+    /// Its disk.
+    pub image: PathBuf,
+}
+
+impl Machine {
+    /// Makes the disk `image` in `directory`, and on it the system that an operation begins with.
+    #[context("Preparing {} on {layout}", operation.name)]
+    pub fn prepare(layout: Layout, operation: &Operation, kit: &Kit, directory: &Path) -> Result<Self> {
+        let image = directory.join("base.img");
+        layout.make(&image)?;
+        let attached = Attached::new(layout, &image)?;
+        let at = directory.join("root");
+        std::fs::create_dir_all(&at)?;
+        let mounted = attached.mount(&at)?;
+        let mut session = Session::start(kit, &mounted.root, None, &directory.join("out"))?;
+        let prefix = layout.boot.is_none().then_some(&WITH_PREFIX);
+        for line in INITIALIZE.iter().chain(prefix).chain(operation.prepare) {
+            session.ok(line)?;
+        }
+        drop(session);
+        mounted.unmount()?;
+        Ok(Self { layout, image })
+    }
+}

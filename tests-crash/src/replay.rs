@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Disks as a power cut leaves them: images that share all blocks but those that were written since.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use fn_error_context::context;
+use sha2::{Digest, Sha256};
+
+use crate::cuts::{Kept, Part};
+use crate::log::{Event, SECTOR};
+use crate::record::Recording;
+use crate::workshop::clone_file;
+
+/// What tells disk states from each other: the sectors that differ from those before the operation.
+pub type Key = u128;
+
+/// Knows a state by its key without making it.
+#[derive(Debug)]
+pub struct Keys {
+    /// Of each event, the hash of each sector.
+    hashes: Vec<Vec<u128>>,
+    /// What each sector that is ever written had before.
+    base: HashMap<u64, u128>,
+    /// What it has now.
+    durable: HashMap<u64, u128>,
+    key: Key,
+}
+
+impl Keys {
+    /// Reads the log.
+    #[context("Reading what was written")]
+    pub fn new(recording: &Recording) -> Result<Self> {
+        let (log, image) = (File::open(&recording.log)?, File::open(&recording.base)?);
+        let mut sector_bytes = [0; SECTOR as usize];
+        let zeros = hash(&sector_bytes);
+        let (mut hashes, mut base) = (Vec::new(), HashMap::new());
+        for event in &recording.events {
+            let mut of_event = Vec::new();
+            let (first, sectors, data) = match event {
+                Event::Write { sector, sectors, data } => (*sector, *sectors, Some(*data)),
+                Event::Discard { sector, sectors } => (*sector, *sectors, None),
+                Event::Flush | Event::Marker(_) => (0, 0, None),
+            };
+            for index in 0..sectors {
+                of_event.push(match data {
+                    Some(data) => {
+                        log.read_exact_at(&mut sector_bytes, data + index * SECTOR)?;
+                        hash(&sector_bytes)
+                    }
+                    None => zeros,
+                });
+                if let std::collections::hash_map::Entry::Vacant(place) = base.entry(first + index) {
+                    image.read_exact_at(&mut sector_bytes, (first + index) * SECTOR)?;
+                    place.insert(hash(&sector_bytes));
+                }
+            }
+            hashes.push(of_event);
+        }
+        Ok(Self { hashes, base, durable: HashMap::new(), key: 0 })
+    }
+
+    /// Forgets what was made durable.
+    pub fn rewind(&mut self) {
+        self.durable.clear();
+        self.key = 0;
+    }
+
+    /// The key of what is durable with some more writes.
+    pub fn with(&self, events: &[Event], kept: &[Kept]) -> Key {
+        let mut now: HashMap<u64, u128> = HashMap::new();
+        let mut key = self.key;
+        for one in kept {
+            for (sector, hash) in self.sectors(events, one) {
+                let before = now.insert(sector, hash);
+                let before = before.or_else(|| self.durable.get(&sector).copied());
+                key ^= self.mix(sector, before) ^ self.mix(sector, Some(hash));
+            }
+        }
+        key
+    }
+
+    /// Makes writes durable.
+    pub fn keep(&mut self, events: &[Event], kept: &[Kept]) {
+        self.key = self.with(events, kept);
+        for one in kept {
+            let sectors: Vec<_> = self.sectors(events, one).collect();
+            self.durable.extend(sectors);
+        }
+    }
+
+    fn sectors<'a>(&'a self, events: &'a [Event], kept: &Kept) -> impl Iterator<Item = (u64, u128)> + 'a {
+        let first = match events.get(kept.event) {
+            Some(Event::Write { sector, .. } | Event::Discard { sector, .. }) => *sector,
+            _ => 0,
+        };
+        let part = match &kept.part {
+            Part::Whole => 0..u64::MAX,
+            Part::Sectors(range) => range.clone(),
+        };
+        let hashes = self.hashes.get(kept.event).into_iter().flatten();
+        let numbered = (0..).zip(hashes).filter(move |(index, _)| part.contains(index));
+        numbered.map(move |(index, hash)| (first + index, *hash))
+    }
+
+    /// Nothing for a sector that is as it was.
+    fn mix(&self, sector: u64, hash: Option<u128>) -> u128 {
+        let base = self.base.get(&sector).copied();
+        let Some(hash) = hash.filter(|hash| Some(*hash) != base) else { return 0 };
+        let mut bytes = [0; 24];
+        bytes[..8].copy_from_slice(&sector.to_le_bytes());
+        bytes[8..].copy_from_slice(&hash.to_le_bytes());
+        self::hash(&bytes)
+    }
+}
+
+fn hash(bytes: &[u8]) -> u128 {
+    let digest = Sha256::digest(bytes);
+    digest.iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte))
+}
+
+/// The images of one recording: what is durable, and one that is looked at.
+#[derive(Debug)]
+pub struct Images {
+    base: File,
+    log: File,
+    durable: File,
+    work: File,
+    /// The one that is looked at.
+    pub path: PathBuf,
+}
+
+impl Images {
+    /// Makes them in a directory.
+    pub fn new(recording: &Recording, directory: &Path) -> Result<Self> {
+        let path = directory.join("state.img");
+        let make = |path: &Path| {
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
+            file.with_context(|| format!("Making {}", path.display()))
+        };
+        let this = Self {
+            base: File::open(&recording.base)?,
+            log: File::open(&recording.log)?,
+            durable: make(&directory.join("durable.img"))?,
+            work: make(&path)?,
+            path,
+        };
+        clone_file(&this.base, &this.work)?;
+        this.rewind()?;
+        Ok(this)
+    }
+
+    /// Goes back to the disk before the first event.
+    pub fn rewind(&self) -> Result<()> {
+        clone_file(&self.base, &self.durable)
+    }
+
+    /// Makes writes durable.
+    pub fn keep(&self, events: &[Event], kept: &[Kept]) -> Result<()> {
+        self.apply(&self.durable, events, kept)
+    }
+
+    /// Makes the image at [`path`](Self::path) what is durable with some more writes. Nothing may be mounted from it.
+    pub fn make(&self, events: &[Event], kept: &[Kept]) -> Result<()> {
+        // What a mount has left in the cache need not be written first.
+        self.work.set_len(0)?;
+        clone_file(&self.durable, &self.work)?;
+        self.apply(&self.work, events, kept)
+    }
+
+    #[context("Writing a state of the disk")]
+    fn apply(&self, to: &File, events: &[Event], kept: &[Kept]) -> Result<()> {
+        for one in kept {
+            match events.get(one.event) {
+                Some(Event::Write { sector, sectors, data }) => {
+                    let range = match &one.part {
+                        Part::Whole => 0..*sectors,
+                        Part::Sectors(range) => range.clone(),
+                    };
+                    let length = range.end.saturating_sub(range.start) * SECTOR;
+                    let mut bytes = vec![0; usize::try_from(length)?];
+                    self.log.read_exact_at(&mut bytes, data + range.start * SECTOR)?;
+                    to.write_all_at(&bytes, (sector + range.start) * SECTOR)?;
+                }
+                Some(Event::Discard { sector, sectors }) => {
+                    let flags =
+                        rustix::fs::FallocateFlags::PUNCH_HOLE | rustix::fs::FallocateFlags::KEEP_SIZE;
+                    rustix::fs::fallocate(to, flags, sector * SECTOR, sectors * SECTOR)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where images are made: an xfs in memory, whose files share their blocks until one of them is written to.
+//!
+//! Everything is mounted in a namespace of this process (see [`crate::main`]), so nothing is left behind.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use fn_error_context::context;
+use rustix::mount::{MountFlags, UnmountFlags};
+
+use crate::program::run;
+
+/// What the images may take of the memory. They are sparse, and share most of their blocks.
+const SIZE: &str = "12g";
+
+/// The directory with the images.
+#[derive(Debug)]
+pub struct Workshop {
+    path: PathBuf,
+}
+
+impl Workshop {
+    /// Makes it below `dir`, an empty directory.
+    #[context("Making a file system for the images in {}", dir.display())]
+    pub fn new(dir: &Path) -> Result<Self> {
+        let (memory, path) = (dir.join("memory"), dir.join("images"));
+        std::fs::create_dir_all(&memory)?;
+        std::fs::create_dir_all(&path)?;
+        let size = format!("size={SIZE}");
+        run("mount", ["-t", "tmpfs", "-o", &size, "tmpfs", &text(&memory)])?;
+        let image = memory.join("images.xfs");
+        File::create(&image)?.set_len(64 << 30)?;
+        run("mkfs.xfs", ["-q", "-K", "-m", "reflink=1", &text(&image)])?;
+        let device = Loop::attach(&image, 0, 0)?;
+        run("mount", ["-t", "xfs", "-o", "noatime", &text(&device.path), &text(&path)])?;
+        Ok(Self { path })
+    }
+
+    /// A new directory in it.
+    pub fn directory(&self, name: &str) -> Result<PathBuf> {
+        let path = self.path.join(name);
+        std::fs::create_dir_all(&path).with_context(|| format!("Making {}", path.display()))?;
+        Ok(path)
+    }
+}
+
+/// Makes `to` a copy of `from` that shares its blocks.
+pub(crate) fn clone_file(from: &File, to: &File) -> Result<()> {
+    rustix::fs::ioctl_ficlone(to, from).context("Sharing the blocks of an image")
+}
+
+/// A loop device, for as long as this lives or something is mounted from it.
+#[derive(Debug)]
+pub(crate) struct Loop {
+    pub(crate) path: PathBuf,
+}
+
+impl Loop {
+    /// A part of a file, in bytes; a `size` of 0 means all of it.
+    pub(crate) fn attach(file: &Path, offset: u64, size: u64) -> Result<Self> {
+        let (offset, size) = (offset.to_string(), size.to_string());
+        let path = run("losetup", ["--find", "--show", "-o", &offset, "--sizelimit", &size, &text(file)])?;
+        Ok(Self { path: PathBuf::from(path) })
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        // A device that is in use goes when its user does.
+        let _ = run("losetup", ["-d", &text(&self.path)]);
+    }
+}
+
+/// A mounted file system, unmounted when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Mount {
+    at: PathBuf,
+}
+
+impl Mount {
+    /// Mounts a device.
+    pub(crate) fn new(device: &Path, at: &Path, kind: &str, flags: MountFlags, data: &str) -> Result<Self> {
+        let data = std::ffi::CString::new(data)?;
+        rustix::mount::mount(device, at, kind, flags, Some(data.as_c_str()))
+            .with_context(|| format!("Mounting {kind} of {} at {}", device.display(), at.display()))?;
+        Ok(Self { at: at.to_owned() })
+    }
+
+    /// Takes over what was mounted otherwise.
+    pub(crate) fn adopt(at: &Path) -> Self {
+        Self { at: at.to_owned() }
+    }
+
+    /// Unmounts it, and says if that fails.
+    pub(crate) fn unmount(self) -> Result<()> {
+        let done = rustix::mount::unmount(&self.at, UnmountFlags::empty());
+        let path = self.at.clone();
+        if done.is_ok() {
+            std::mem::forget(self);
+        }
+        done.with_context(|| format!("Unmounting {}", path.display()))
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(&self.at, UnmountFlags::DETACH);
+    }
+}
+
+/// A path of ours as text: all of them are.
+pub(crate) fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
