@@ -11,9 +11,13 @@
 //! kargs              as      its kernel arguments, where they are not those of the merge deployment
 //! overlay-initrds    as      checksums of more initrds, in /run/ostree/staged-initrds
 //! bootconfig-extra   a{ss}   keys of other tools for its boot entry
+//!
+//! retain             as      what stays beyond what always does: all, pending, rollback
+//! not-as-default     b       it goes behind the running system, not in front
 //! ```
 //!
-//! It is written in this order, as the C tools do, and keys of newer programs are kept behind it.
+//! It is written in this order, as the C tools do, and keys of newer programs are kept behind it. The last two are
+//! ours; the C tools refuse to stage with such options, and pass over the keys when they finalize.
 
 use crate::Checksum;
 use crate::bootlink::{DeploymentPath, is_stateroot};
@@ -34,6 +38,10 @@ pub struct Staged {
     pub overlay_initrds: Vec<Checksum>,
     /// Keys of other tools for its boot entry, in place of those of the merge deployment.
     pub extra: Vec<(String, String)>,
+    /// Which others stay beyond those that always do: `all`, `pending`, `rollback`.
+    pub retain: Vec<String>,
+    /// Whether it goes behind the running system.
+    pub not_as_default: bool,
     /// Keys that are not known here.
     pub others: DictBuilder,
 }
@@ -72,6 +80,8 @@ const MERGE: &str = "merge-deployment";
 const KERNEL_ARGS: &str = "kargs";
 const OVERLAY_INITRDS: &str = "overlay-initrds";
 const EXTRA: &str = "bootconfig-extra";
+const RETAIN: &str = "retain";
+const NOT_AS_DEFAULT: &str = "not-as-default";
 const NAME: &str = "name";
 const STATEROOT: &str = "osname";
 const BOOT_CHECKSUM: &str = "bootcsum";
@@ -86,6 +96,8 @@ impl Staged {
             kernel_args: None,
             overlay_initrds: Vec::new(),
             extra: Vec::new(),
+            retain: Vec::new(),
+            not_as_default: false,
             others: DictBuilder::new(),
         }
     }
@@ -104,8 +116,13 @@ impl Staged {
             staged.locked = locked.view()?.as_bool()?;
         }
         staged.merge = take(MERGE).as_ref().map(Place::parse).transpose()?;
-        if let Some(args) = take(KERNEL_ARGS) {
-            staged.kernel_args = Some(args.view()?.as_strings()?.into_iter().map(str::to_owned).collect());
+        let texts = |value: Value| -> Result<Vec<String>, StagedError> {
+            Ok(value.view()?.as_strings()?.into_iter().map(str::to_owned).collect())
+        };
+        staged.kernel_args = take(KERNEL_ARGS).map(texts).transpose()?;
+        staged.retain = take(RETAIN).map(texts).transpose()?.unwrap_or_default();
+        if let Some(behind) = take(NOT_AS_DEFAULT) {
+            staged.not_as_default = behind.view()?.as_bool()?;
         }
         if let Some(initrds) = take(OVERLAY_INITRDS) {
             for text in initrds.view()?.as_strings()? {
@@ -145,6 +162,12 @@ impl Staged {
         }
         if let Some(extra) = self.extra_value() {
             dict.insert(EXTRA, extra);
+        }
+        if !self.retain.is_empty() {
+            dict.insert(RETAIN, Value::strings(&self.retain));
+        }
+        if self.not_as_default {
+            dict.insert(NOT_AS_DEFAULT, true);
         }
         for (key, value) in self.others.iter() {
             dict.insert(key, value.clone());

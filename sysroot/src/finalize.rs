@@ -105,7 +105,8 @@ impl Sysroot {
         let new = self.new_deployment(&loaded, &record, merge);
         let all = &loaded.deployments;
         let anchor = retention::merge_deployment(all, &path.stateroot);
-        let list = retention::arrange(all, &path.stateroot, anchor, Retention::default(), true);
+        let keep = Retention::of_words(&record.retain);
+        let list = retention::arrange(all, &path.stateroot, anchor, keep, !record.not_as_default);
         let item = |item: &Option<usize>| item.map_or(Item::New(&new), Item::old);
         let items: Vec<Item<'_>> = list.iter().map(item).collect();
         let switched = self.switch_menu(&lock, &loaded, &items, false)?;

@@ -14,6 +14,27 @@ pub struct Retention {
     pub rollback: bool,
 }
 
+impl Retention {
+    /// As the record of a staged deployment has it.
+    pub(crate) fn words(self) -> Vec<String> {
+        let words = [(self.all, "all"), (self.pending, "pending"), (self.rollback, "rollback")];
+        words.iter().filter(|(on, _)| *on).map(|(_, word)| (*word).to_owned()).collect()
+    }
+
+    /// Reads [`words`](Self::words). A word of a newer version keeps everything.
+    pub(crate) fn of_words(words: &[String]) -> Self {
+        let mut retention = Self::default();
+        for word in words {
+            match word.as_str() {
+                "pending" => retention.pending = true,
+                "rollback" => retention.rollback = true,
+                _ => retention.all = true,
+            }
+        }
+        retention
+    }
+}
+
 /// The order of a new list; `None` is the place of the new deployment, a number an old one's index.
 pub(crate) type NewList = Vec<Option<usize>>;
 

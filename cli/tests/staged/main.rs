@@ -119,10 +119,6 @@ fn give_up() {
         assert!(said.contains(&format!("\nNo longer staged: {path}\n")), "{said}");
         assert!(!Path::new(RECORD).exists() && !deployment(&path.name()).exists());
     }
-    for refused in ["--retain", "--retain-pending", "--retain-rollback", "--not-as-default"] {
-        let said = fails(&format!("deploy --stage {refused} main"));
-        assert!(said.contains("--stage cannot currently be combined with --"), "{said}");
-    }
     assert!(ok("deploy --stage --dry-run main").starts_with("New deployment: "));
     assert!(!Path::new(RECORD).exists());
 }

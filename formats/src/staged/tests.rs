@@ -111,8 +111,11 @@ fn any_staged() -> impl Strategy<Value = Staged> {
     let args = proptest::option::of(proptest::collection::vec(word(), 0..5));
     let extra = proptest::collection::vec(("[a-z-]{1,9}", word()), 0..3);
     let initrds = proptest::collection::vec(any::<u8>(), 0..3);
-    (any_place(), any::<bool>(), proptest::option::of(any_place()), args, initrds, extra).prop_map(
-        |(target, locked, merge, kernel_args, initrds, extra)| Staged {
+    let place = (proptest::collection::vec(word(), 0..3), any::<bool>());
+    (any_place(), any::<bool>(), proptest::option::of(any_place()), args, initrds, extra, place).prop_map(
+        |(target, locked, merge, kernel_args, initrds, extra, (retain, not_as_default))| Staged {
+            retain,
+            not_as_default,
             locked,
             merge,
             kernel_args,

@@ -19,7 +19,6 @@ use crate::entries;
 use crate::entries::Item;
 use crate::load::Loaded;
 use crate::lock::Lock;
-use crate::retention::Retention;
 use crate::staged;
 use crate::sysroot::Sysroot;
 
@@ -32,9 +31,6 @@ pub enum StageError {
     /// Only a running system can be shut down.
     #[error("Cannot stage deployment: Not currently booted into an OSTree system")]
     NotBooted,
-    /// At shutdown the deployments are chosen that always stay.
-    #[error("--stage cannot currently be combined with {0}")]
-    Option(&'static str),
 }
 
 /// A deployment that was staged.
@@ -52,7 +48,6 @@ impl Sysroot {
     /// Stages a deployment, in place of another one. With `locked` it will not be switched to at shutdown.
     #[context("Staging deployment")]
     pub fn stage(&self, lock: &Lock, options: &DeployOptions, locked: bool) -> Result<StagedDeployment> {
-        check(options)?;
         let loaded = self.load()?;
         if !loaded.is_running_system {
             return Err(StageError::NotBooted.into());
@@ -90,17 +85,6 @@ impl Sysroot {
     }
 }
 
-/// What the record has no place for.
-fn check(options: &DeployOptions) -> Result<(), StageError> {
-    if options.retention != Retention::default() {
-        return Err(StageError::Option("--retain arguments"));
-    }
-    if !options.as_default {
-        return Err(StageError::Option("--not-as-default"));
-    }
-    Ok(())
-}
-
 /// The kernel arguments are written down if they were edited: those of the merge deployment may still change.
 fn record(
     loaded: &Loaded,
@@ -117,6 +101,8 @@ fn record(
         kernel_args: (options.kernel_args != Edits::default()).then_some(kernel_args),
         // What another tool asked for since the last boot stays asked for.
         extra: loaded.staged.as_ref().map(|earlier| earlier.extra.clone()).unwrap_or_default(),
+        retain: options.retention.words(),
+        not_as_default: !options.as_default,
         ..Staged::new(target)
     }
 }

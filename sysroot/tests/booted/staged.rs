@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use formats::Checksum;
-use sysroot::deploy::DeployOptions;
-use sysroot::{Finalized, Retention, Sysroot};
+use sysroot::deploy::{Base, DeployOptions, Edits};
+use sysroot::{Finalized, Origin, Retention, Sysroot};
 
 use crate::harness::{Case, Need};
 use crate::system::{
@@ -26,6 +26,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_failure_is_told_at_the_next_boot", Need::Nothing, failure),
     ("a_record_of_no_use_stops_nothing_but_the_switch", Need::Nothing, useless_record),
     ("keys_and_initrds_of_other_tools_come_along", Need::Nothing, of_other_tools),
+    ("what_else_was_asked_for_holds_at_shutdown", Need::Nothing, options),
     ("what_cannot_be_is_refused_at_once", Need::Nothing, refused),
     ("what_the_switch_would_refuse_is_refused_at_once", Need::Nothing, reboot_first),
     ("a_good_boot_ends_the_update", Need::Nothing, good_boot),
@@ -261,6 +262,57 @@ fn of_other_tools() {
     assert!(entry.contains("\nx-options-source-tuned nohz=off\n"), "{entry}");
 }
 
+/// The running deployment with one before and one behind it, and what they are after a staged update.
+fn options() {
+    running();
+    let sysroot = open();
+    let plain = || DeployOptions::new("main");
+    let keep = |all, pending, rollback| Retention { all, pending, rollback };
+    for (retention, as_default, expected) in [
+        (keep(false, false, false), true, &["2", "1*"][..]),
+        (keep(false, true, false), true, &["2", "2", "1*"]),
+        (keep(false, false, true), true, &["2", "1*", "1"]),
+        (keep(true, false, false), true, &["2", "2", "1*", "1"]),
+        (keep(true, false, false), false, &["2", "1*", "2", "1"]),
+        (keep(false, false, false), false, &["1*", "2"]),
+    ] {
+        let lock = sysroot.lock(|| ()).unwrap();
+        while sysroot.load().unwrap().deployments.len() > 1 {
+            let loaded = sysroot.load().unwrap();
+            sysroot.undeploy(&lock, loaded.deployments.iter().position(|d| !d.booted).unwrap()).unwrap();
+        }
+        let first = sysroot.load().unwrap().deployments[0].path.checksum.to_string();
+        let behind = DeployOptions { as_default: false, ..DeployOptions::new(&first) };
+        sysroot.deploy(&lock, &behind).unwrap();
+        let before = DeployOptions { retention: keep(true, false, false), ..plain() };
+        sysroot.deploy(&lock, &before).unwrap();
+        drop(lock);
+        assert_eq!(list(), ["2", "1*", "1"]);
+        try_stage(&DeployOptions { retention, as_default, ..plain() }, false).unwrap();
+        assert_eq!(list(), ["2s", "2", "1*", "1"]);
+        assert_eq!(status().next_boot.index, Some(if as_default { 0 } else { 1 }));
+        finalize();
+        assert_eq!(list(), expected, "{retention:?} {as_default}");
+    }
+
+    // Without the configuration of what runs, with another origin and other kernel arguments, and nothing pruned.
+    fs::write("/etc/conf", "local\n").unwrap();
+    let mut kernel_args = Edits { base: Base::Empty, ..Edits::default() };
+    kernel_args.set.push("own=1".to_owned());
+    let origin = Some(Origin::new("another"));
+    let name =
+        try_stage(&DeployOptions { merge: false, prune: false, origin, kernel_args, ..plain() }, false)
+            .unwrap();
+    finalize();
+    assert_eq!(fs::read_to_string(deployment(&name).join("etc/conf")).unwrap(), "default 2\n");
+    assert!(default_entry().contains("\noptions own=1 ostree="), "{}", default_entry());
+    assert_eq!(status().deployments[0].refspec.as_deref(), Some("another"));
+    let bare = DeployOptions { merge: false, ..plain() };
+    try_stage(&bare, false).unwrap();
+    finalize();
+    assert!(default_entry().contains("\noptions ostree="), "{}", default_entry());
+}
+
 fn refused() {
     let world = World::on_small_disk(128);
     deploy_first(&world, &Boot::Bound);
@@ -274,13 +326,9 @@ fn refused() {
     let damaged = world.commit("damaged", "3", |tree| fs::write(tree.join(kernel), "kernel 3").unwrap());
     fs::write(world.object(&damaged, kernel), "kernel x").unwrap();
     boot(world, &Boot::Bound);
-    let retain = Retention { all: true, ..Retention::default() };
-    for (options, words) in [
-        (DeployOptions { retention: retain, ..DeployOptions::new("main") }, "--retain"),
-        (DeployOptions { as_default: false, ..DeployOptions::new("main") }, "--not-as-default"),
-        (DeployOptions::new("no-kernel"), "kernel"),
-        (DeployOptions::new("damaged"), "ostree fsck --delete"),
-    ] {
+    for (options, words) in
+        [(DeployOptions::new("no-kernel"), "kernel"), (DeployOptions::new("damaged"), "ostree fsck --delete")]
+    {
         let error = format!("{:#}", try_stage(&options, false).unwrap_err());
         assert!(error.contains(words), "{error}");
         assert!(!Path::new(RECORD).exists());
