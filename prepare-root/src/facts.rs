@@ -6,7 +6,7 @@ use std::path::Path;
 
 use formats::bootlink::DeploymentPath;
 use formats::keyfile::Keyfile;
-use rustix::fs::{AtFlags, StatVfsMountFlags};
+use rustix::fs::{AtFlags, FileType, StatVfsMountFlags};
 
 use crate::calls::Calls;
 use crate::config::{Composefs, Config};
@@ -37,6 +37,9 @@ pub struct Facts {
     pub has_composefs_image: bool,
     /// Whether `/usr` has a persistent overlay.
     pub has_hotfix: bool,
+    /// Whether the boot loader's files are on the physical root, there is a place for them in the deployment, and its
+    /// `fstab` has no other file system for it.
+    pub boot_on_sysroot: bool,
     /// Whether `/var` shall be mounted in the initramfs.
     pub mount_var: bool,
     /// Whether the stateroot has its `var`.
@@ -70,6 +73,9 @@ pub fn gather(sysroot: BorrowedFd<'_>, config: &Config, target: &Target, calls: 
         sysroot_writable: has_hotfix && is_writable(sysroot),
         has_composefs_image: config.composefs == Composefs::Maybe && exists(directory, COMPOSEFS_IMAGE),
         has_hotfix,
+        boot_on_sysroot: is_link(sysroot, "boot/loader")
+            && has_directory(directory, "boot")
+            && !has_boot_in_fstab(directory, calls),
         mount_var,
         has_stateroot_var: (readonly || mount_var)
             && has_directory(sysroot, &stateroot_var(&target.deployment.path)),
@@ -84,6 +90,22 @@ pub fn stateroot_var(path: &DeploymentPath) -> String {
 
 fn exists(parent: BorrowedFd<'_>, name: &str) -> bool {
     rustix::fs::statat(parent, Path::new(name), AtFlags::SYMLINK_NOFOLLOW).is_ok()
+}
+
+fn is_link(parent: BorrowedFd<'_>, name: &str) -> bool {
+    let stat = rustix::fs::statat(parent, Path::new(name), AtFlags::SYMLINK_NOFOLLOW);
+    stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
+}
+
+/// What cannot be read says nothing of `/boot`: systemd will not mount it by that either.
+fn has_boot_in_fstab(deployment: BorrowedFd<'_>, calls: &Calls) -> bool {
+    matches!(read_text(deployment, "etc/fstab", calls), Ok(Some(text)) if mounts_boot(&text))
+}
+
+fn mounts_boot(fstab: &str) -> bool {
+    let lines = fstab.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let mut places = lines.filter_map(|line| line.split_whitespace().nth(1));
+    places.any(|place| place.trim_end_matches('/') == "/boot")
 }
 
 fn is_writable(mount: BorrowedFd<'_>) -> bool {
@@ -112,6 +134,19 @@ fn parse_repo_readonly(text: &str) -> RepoReadonly {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn boot_is_found_in_fstab() {
+        for (fstab, expected) in [
+            ("", false),
+            ("/dev/a / ext4 rw 0 1\n/dev/b /boot/efi vfat rw 0 2\n", false),
+            ("# /dev/b /boot ext4 rw 0 2\n", false),
+            ("LABEL=boot\t/boot\text4 ro 0 2\n", true),
+            ("/dev/a / ext4\n  /dev/b /boot/ ext4\n", true),
+        ] {
+            assert_eq!(mounts_boot(fstab), expected, "{fstab:?}");
+        }
+    }
 
     #[test]
     fn a_bad_repo_config_is_noted_and_nothing_more() {

@@ -7,6 +7,7 @@
 //! | `/etc` | the deployment's `etc`, writable | the physical root becomes read-only |
 //! | `/usr` | the deployment's `usr`, read-only | there is no hotfix |
 //! | `/usr` | an overlay over the deployment's `usr` | there is a hotfix |
+//! | `/boot` | that of the physical root, read-only where that becomes so | a boot loader starts from it, and `fstab` has no other |
 //! | `/sysroot` | the physical root, read-only where configured | always |
 //! | `/sysroot/ostree/deploy/STATEROOT/var` | itself, writable | the physical root becomes read-only |
 //! | `/var` | the stateroot's `var` | asked for by [`facts::MOUNT_VAR_MARKER`] |
@@ -121,10 +122,13 @@ impl MountPlan {
             mounts.push(Mount::bind("etc", format!("{}/etc", deployment.path), Access::Writable));
         }
         mounts.push(usr(deployment, facts));
-        mounts.push(Mount {
-            source: Source::PhysicalRoot,
-            ..Mount::bind("sysroot", String::new(), if readonly { Access::ReadOnly } else { Access::Keep })
-        });
+        let physical = if readonly { Access::ReadOnly } else { Access::Keep };
+        if facts.boot_on_sysroot {
+            // Generators before that of 2026 rely on it; later ones see it and leave it.
+            mounts.push(Mount::bind("boot", "boot".to_owned(), physical));
+        }
+        mounts
+            .push(Mount { source: Source::PhysicalRoot, ..Mount::bind("sysroot", String::new(), physical) });
         if readonly {
             mounts.push(Mount::bind(&format!("sysroot/{var}"), var.clone(), writable));
         }

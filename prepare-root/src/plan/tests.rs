@@ -52,6 +52,13 @@ fn a_readonly_sysroot_leaves_etc_and_var_writable() {
 }
 
 #[test]
+fn boot_is_that_of_the_physical_root_where_a_loader_starts_from_it() {
+    let own = Facts { boot_on_sysroot: true, ..facts() };
+    assert_eq!(lines("", &own)[2], "/boot from /boot");
+    assert_eq!(lines(READONLY, &own)[3], "/boot from /boot, read-only");
+}
+
+#[test]
 fn var_is_mounted_where_it_is_asked_for() {
     let asked = Facts { mount_var: true, ..facts() };
     assert_eq!(lines("", &asked).last(), Some(&format!("/var from /{VAR}, shared")));

@@ -41,6 +41,12 @@ impl World {
         world
     }
 
+    /// A boot loader starts from the physical root.
+    pub(crate) fn add_loader(&self) {
+        self.mkdir("boot/loader.1/entries");
+        self.link("loader.1", "boot/loader");
+    }
+
     pub(crate) fn at(&self, path: &str) -> PathBuf {
         self.sysroot.join(path)
     }
