@@ -122,17 +122,17 @@ fn changes_of_etc_are_listed() {
 #[test]
 fn status_says_where_the_menu_is_not_what_it_seems() {
     let (world, [newer, _]) = two();
-    assert_eq!(world.status().notes, Vec::<String>::new());
+    assert_eq!(world.status().notes, []);
     let entries = world.root().join("boot/loader/entries");
     fs::write(entries.join("ostree-9.conf"), "title damaged\n").unwrap();
     let link = world.status().deployments[0].kernel_args.split("ostree=/").nth(1).unwrap().to_owned();
     fs::remove_file(world.root().join(link)).unwrap();
     let notes = world.status().notes;
     assert_eq!(notes.len(), 2, "{notes:?}");
-    assert!(notes[0].contains("ostree-9.conf has no ostree= among its options"), "{notes:?}");
-    assert!(notes[1].contains("leads to no deployment"), "{notes:?}");
+    assert!(notes[0].text.contains("ostree-9.conf has no ostree= among its options"), "{notes:?}");
+    assert!(notes[1].text.contains("leads to no deployment"), "{notes:?}");
     assert!(!world.menu().contains(&newer));
     fs::remove_file(world.root().join("boot/loader")).unwrap();
     std::os::unix::fs::symlink("elsewhere", world.root().join("boot/loader")).unwrap();
-    assert!(world.status().notes[0].contains("\"elsewhere\""), "{:?}", world.status().notes);
+    assert!(world.status().notes[0].text.contains("\"elsewhere\""), "{:?}", world.status().notes);
 }

@@ -131,9 +131,7 @@ impl World {
     }
 
     pub(crate) fn status(&self) -> Status {
-        let sysroot = self.sysroot();
-        let loaded = sysroot.load().unwrap();
-        Status::new(&loaded, |d| sysroot.version_of(&d.path))
+        self.sysroot().status().unwrap()
     }
 
     /// `CHECKSUM.SERIAL` of each deployment in the menu.

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the next boot starts, and why.
+
+use bootloader::PresentEntry;
+use formats::bls;
+use serde::Serialize;
+
+use crate::load::Loaded;
+
+/// The deployment that the next boot starts, if nobody chooses another one in the boot menu.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct NextBoot {
+    /// Its place in the list; left out if nothing that is deployed is started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<usize>,
+    /// Why it is this one, for a program.
+    pub reason: Reason,
+    /// Why it is this one, for a person.
+    pub because: String,
+}
+
+/// Why the next boot starts what it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// It is staged: shutdown puts it in front.
+    Staged,
+    /// It is the first in the boot menu, for the staged one is locked.
+    FinalizationLocked,
+    /// It is the first in the boot menu, for the last finalization failed.
+    FinalizationFailed,
+    /// It is the first in the boot menu.
+    Default,
+    /// A boot loader that sorts the entries itself puts it first, though another one is first in the list.
+    LoaderOrder,
+    /// There is nothing in the boot menu.
+    Nothing,
+}
+
+impl NextBoot {
+    /// Of what is there. `failed`: whether the last finalization failed.
+    pub(super) fn of(loaded: &Loaded, failed: bool) -> Self {
+        let default = loaded.deployments.iter().position(|d| !d.staged && !d.unlisted);
+        let first = first_for_a_loader(&loaded.boot.entries);
+        let staged = loaded.staged.as_ref().filter(|record| !record.not_as_default);
+        let locked = staged.map(|record| record.locked);
+        if locked == Some(false) {
+            let because = "it is staged: while this system shuts down, it is finalized and put first";
+            return Self { index: Some(0), reason: Reason::Staged, because: because.to_owned() };
+        }
+        let (Some(default), Some(first)) = (default, first) else {
+            let because = match first {
+                None => "there is no entry in the boot menu".to_owned(),
+                Some(entry) => {
+                    format!("{} is first in the boot menu, and leads to no deployment", entry.name)
+                }
+            };
+            return Self { index: None, reason: Reason::Nothing, because };
+        };
+        let index = loaded.deployments.iter().position(|d| Some(&d.path) == first.deployment.as_ref());
+        if index != Some(default) {
+            let because = loader_order(loaded, default, first);
+            return Self { index, reason: Reason::LoaderOrder, because };
+        }
+        let (reason, because) = if locked == Some(true) {
+            (
+                Reason::FinalizationLocked,
+                "the staged one is locked and stays staged; `ostree admin lock-finalization --unlock` lets it go",
+            )
+        } else if failed {
+            (Reason::FinalizationFailed, "it was the default before, and finalizing the staged one failed")
+        } else {
+            (Reason::Default, because_it_is_first(loaded, default))
+        };
+        Self { index, reason, because: because.to_owned() }
+    }
+}
+
+fn because_it_is_first(loaded: &Loaded, default: usize) -> &'static str {
+    let (running, default) = (loaded.is_running_system, loaded.deployments.get(default));
+    match default {
+        Some(default) if default.booted => "it is the running system, and first in the boot menu",
+        _ if running => "it is first in the boot menu, in front of the running system",
+        _ => "it is first in the boot menu",
+    }
+}
+
+/// The entry that is started by a loader that sorts by the rules for entries, as systemd-boot and GRUB's `blscfg` do.
+fn first_for_a_loader(entries: &[PresentEntry]) -> Option<&PresentEntry> {
+    let mut sorted: Vec<_> = entries.iter().collect();
+    bls::sort(&mut sorted, |entry| (&entry.name, &entry.entry));
+    sorted.first().copied()
+}
+
+fn loader_order(loaded: &Loaded, default: usize, first: &PresentEntry) -> String {
+    let path = loaded.deployments.get(default).map(|d| &d.path);
+    let entry = loaded.boot.entries.iter().find(|entry| entry.deployment.as_ref() == path);
+    let why = match entry {
+        Some(entry) if entry.name.tries.is_some_and(|tries| tries.left == 0) => {
+            format!(": {} was tried as often as allowed, and no boot of it was good", entry.name)
+        }
+        Some(entry) => format!(", not {}", entry.name),
+        None => String::new(),
+    };
+    let lost = if first.deployment.is_none() { ", which leads to no deployment" } else { "" };
+    format!("a boot loader puts {} first{lost}{why}", first.name)
+}
