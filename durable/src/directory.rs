@@ -76,6 +76,9 @@ pub fn sync_dir(dir: BorrowedFd<'_>) -> Result<()> {
 ///
 /// For a whole tree (a new deployment) one call of this is cheaper than an `fsync` of every file.
 pub fn sync_fs(file: impl AsFd) -> Result<()> {
+    if Mutant::NoFileSync.is_on() || Mutant::NoDirectorySync.is_on() {
+        return Ok(());
+    }
     rustix::fs::syncfs(file).context("Syncing file system")
 }
 

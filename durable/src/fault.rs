@@ -11,14 +11,16 @@
 /// A mistake that a test of power cuts has to find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutant {
-    /// `no-file-sync`: files are not synced.
+    /// `no-file-sync`: files are not synced, nor whole file systems but by a proof.
     NoFileSync,
-    /// `no-directory-sync`: directories are not synced.
+    /// `no-directory-sync`: directories are not synced, nor whole file systems but by a proof.
     NoDirectorySync,
     /// `commit-by-unlink`: a link is switched by removing the old one and making a new one.
     CommitByUnlink,
     /// `commit-before-stage`: the entries are switched before they are written.
     CommitBeforeStage,
+    /// `loader-before-links`: the entries are switched before the links that they name are made.
+    LoaderBeforeLinks,
     /// `sweep-before-prove`: the old entries' files go while a boot loader may still read the old entries.
     SweepBeforeProve,
 }
@@ -32,6 +34,7 @@ impl Mutant {
             Self::NoDirectorySync => "no-directory-sync",
             Self::CommitByUnlink => "commit-by-unlink",
             Self::CommitBeforeStage => "commit-before-stage",
+            Self::LoaderBeforeLinks => "loader-before-links",
             Self::SweepBeforeProve => "sweep-before-prove",
         }
     }

@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result, bail};
 use fn_error_context::context;
 use rustix::fs::{
-    AtFlags, FileType, Mode as Permissions, OFlags, RenameFlags, fsync, mkdirat, openat, renameat,
-    renameat_with, statat, syncfs, unlinkat,
+    AtFlags, FileType, Mode as Permissions, OFlags, RenameFlags, mkdirat, openat, renameat, renameat_with,
+    statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -111,7 +111,7 @@ impl<'r> Staging<'r> {
     pub(crate) fn publish(&mut self) -> Result<()> {
         let sync = self.repo.settings().fsync;
         if sync && self.staged.contains(&true) {
-            syncfs(&self.dir).with_context(|| format!("Syncing {}", self.name))?;
+            durable::sync_fs(&self.dir).with_context(|| format!("Syncing {}", self.name))?;
         }
         let commits = self.set_commits_aside()?;
         let mut touched = Vec::new();
@@ -138,7 +138,7 @@ impl<'r> Staging<'r> {
             for fanout in &touched {
                 bytes::sync_dir(self.repo.objects(), fanout)?;
             }
-            fsync(self.repo.objects())
+            durable::sync_dir(self.repo.objects().as_fd())
                 .with_context(|| format!("Syncing {}/objects", self.repo.path().display()))?;
         }
         for (aside, path) in &commits {

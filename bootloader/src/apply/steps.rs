@@ -100,6 +100,14 @@ impl SwitchPlan {
             steps.retain(|step| !early.contains(step));
             steps.splice(3..3, early);
         }
+        if Mutant::LoaderBeforeLinks.is_on() {
+            // It would be seen.
+            steps.retain(|step| *step != Step::Verify);
+            let early = [Step::StageLoader, Step::Settle, Step::Commit];
+            steps.retain(|step| !early.contains(step));
+            let links = steps.iter().position(|step| *step == Step::ClearLinks).unwrap_or(0);
+            steps.splice(links..links, early);
+        }
         steps
     }
 
