@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Carrying a plan out: stage, verify, commit, prove, sweep.
 
+mod after;
 mod steps;
 mod verify;
 
@@ -15,6 +16,7 @@ use crate::plan::{Change, PlanError, Settings, SwitchPlan};
 use crate::state::{BootState, LoaderLink, Places};
 use crate::sweep::{self, Swept};
 
+pub(crate) use after::Pending;
 pub use steps::Step;
 pub use verify::VerifyError;
 
@@ -26,6 +28,9 @@ pub struct Outcome {
     /// Whether a boot loader sees it. If not, nothing of the old entries was removed, and their deployments must
     /// stay as well: see [`linked_deployments`](crate::linked_deployments).
     pub proof: Proof,
+    /// Why the boot loader still boots from the old set although the new one is chosen: its tool, or the change of its
+    /// first file, has failed. Nothing was removed; it is done again by the next switch or sweep.
+    pub unfinished: Option<String>,
     /// What was removed.
     pub swept: Swept,
 }
@@ -36,6 +41,11 @@ pub enum ApplyError {
     /// Somebody else was faster.
     #[error("The boot entries have changed since this was planned; try again")]
     Changed,
+    /// What the last switch has left to be done fails still.
+    #[error(
+        "The boot loader was not updated after the last switch, and still boots from the entries before it: {0}; repair that first"
+    )]
+    Unfinished(String),
     /// The boot files do not fit.
     #[error(
         "/boot has {free} bytes free and needs {needed}; remove deployments (`ostree admin undeploy`) or other files there"
@@ -54,6 +64,7 @@ impl SwitchPlan {
     pub fn check(&self, places: Places<'_>, settings: &Settings) -> Result<()> {
         let state = BootState::read(places)?;
         self.check_former(places, &state, settings)?;
+        self.finish_former(places, &state, settings)?;
         self.check_space(places, &state)
     }
 
@@ -69,6 +80,7 @@ impl SwitchPlan {
             return Err(ApplyError::Changed.into());
         }
         let former = self.check_former(places, &state, settings)?;
+        self.finish_former(places, &state, settings)?;
         self.check_space(places, &state)?;
         for step in self.steps() {
             if let Err(err) = self.run(&step, places, settings) {
@@ -89,12 +101,33 @@ impl SwitchPlan {
             Change::Nothing | Change::Bootlinks => former,
             Change::Entries => durable::prove(places.boot, settings.freezing)?,
         };
+        let proof = match self.change {
+            Change::Entries => after::run(&self.after, places, settings, proof)?,
+            Change::Nothing | Change::Bootlinks => proof,
+        };
         if let Proof::Unproven(reason) = &proof {
             log::info!("The boot loader may see the old entries until the next reboot: {reason}");
         }
         fault::point("before-sweep");
-        let swept = self.sweep(places, &proof, settings)?;
-        Ok(Outcome { change: self.change, proof, swept })
+        let pending = Pending::of(places)?;
+        let swept = match &pending {
+            None => self.sweep(places, &proof, settings)?,
+            Some(pending) => {
+                log::warn!("The boot loader still boots from the old entries: {}", pending.reason);
+                Swept::default()
+            }
+        };
+        Ok(Outcome { change: self.change, proof, unfinished: pending.map(|pending| pending.reason), swept })
+    }
+
+    /// What the boot loader still boots from must not be written over.
+    fn finish_former(&self, places: Places<'_>, state: &BootState, settings: &Settings) -> Result<()> {
+        match Pending::finish(places, state, settings)? {
+            Some(pending) if self.change == Change::Entries => {
+                Err(ApplyError::Unfinished(pending.reason).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The two-slot rule. Only a new set of entries touches what an old one may still be read from.
@@ -158,6 +191,7 @@ impl SwitchPlan {
                 remove(path)?;
             }
         }
+        Pending::forget(self, places)?;
         Record::remove(places.root)
     }
 }

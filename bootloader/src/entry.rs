@@ -37,6 +37,8 @@ pub struct BootEntry {
     pub options: KernelArgs,
     /// Initrds that are loaded after the tree's own, by their checksum in `/boot/ostree/initramfs-overlays/`.
     pub overlay_initrds: Vec<Checksum>,
+    /// What the tree adds to U-Boot's environment while it is the default: its `usr/lib/ostree-boot/uEnv.txt`.
+    pub environment: Option<String>,
     /// Keys of other tools, as [`carried`] gives them for an entry that is there.
     pub carried: Vec<(String, String)>,
     /// Boot counters of the entry that is there; a new one has none.

@@ -28,7 +28,7 @@ pub use apply::{ApplyError, Outcome, Step, VerifyError};
 pub use entry::{BootEntry, carried, overlay_initrds};
 pub use former::{Record, prove_former};
 pub use kernel_files::{BootFile, FileKind, KernelError, KernelFiles};
-pub use loader::{Loader, LoaderError};
+pub use loader::{AfterSwitch, Installed, Loader, LoaderError, Report, Tool, examine};
 pub use plan::{Change, CopyFile, NeededFile, NewFile, NewLink, PlanError, Settings, Slot, SwitchPlan};
 pub use state::{BootState, ForeignFile, LoaderLink, Places, PresentEntry, Unreadable};
 pub use sweep::{Swept, leftovers, linked_deployments, sweep};

@@ -9,6 +9,7 @@ use formats::bootlink::Bootlink;
 use serde::Serialize;
 
 use crate::kernel_files::FileKind;
+use crate::loader::{AfterSwitch, Installed, LoaderError};
 use crate::state::{BootState, LoaderLink};
 
 /// What is decided elsewhere: by the repository's configuration and by what is running.
@@ -24,6 +25,19 @@ pub struct Settings {
     pub offline: bool,
     /// The `ostree=` of the running system: what it names is never removed.
     pub running: Option<Bootlink>,
+    /// The boot loader.
+    pub installed: Installed,
+    /// A program that writes GRUB's configuration in place of the menu that is made here (`grub-mkconfig`): it is called
+    /// with `-o FILE`.
+    pub grub_generator: Option<String>,
+    /// What stands before paths in GRUB's menu, where that is not what the file systems say: `""` or `/boot`.
+    pub grub_prefix: Option<String>,
+    /// `[sysroot] bls-append-except-default`: keys of every entry but the default.
+    pub except_default: Vec<(String, String)>,
+    /// Where a loader's tool is looked for in place of `PATH`.
+    pub tool_path: Option<String>,
+    /// Write all entries and files anew, whether something has changed or not.
+    pub rewrite: bool,
 }
 
 impl Settings {
@@ -108,6 +122,16 @@ pub struct NewFile {
     pub text: String,
 }
 
+/// A program that writes a file in the loader's own format.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Generate {
+    /// What is run, with `-o FILE`.
+    pub program: String,
+    /// The file, below the new `loader.N`.
+    pub path: String,
+}
+
 /// A link from an entry's `ostree=` to its deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -136,6 +160,10 @@ pub struct SwitchPlan {
     pub entries: Vec<NewFile>,
     /// What the loader's own format needs, beside the entries.
     pub native: Vec<NewFile>,
+    /// The program that writes it instead.
+    pub generate: Option<Generate>,
+    /// What follows the commit, before anything of the old set may go.
+    pub after: AfterSwitch,
     /// Files of others that come along, below `loader.N`.
     pub carry: Vec<String>,
     /// The links that the entries name.
@@ -186,6 +214,9 @@ pub enum PlanError {
         /// Its `ostree=`.
         bootlink: String,
     },
+    /// The loader cannot boot such entries.
+    #[error(transparent)]
+    Loader(#[from] LoaderError),
     /// There must be something to boot.
     #[error("There is no deployment to make a boot entry for")]
     NoEntries,

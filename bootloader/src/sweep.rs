@@ -9,6 +9,7 @@ use durable::{Proof, fault};
 use formats::Checksum;
 use formats::bootlink::DeploymentPath;
 
+use crate::apply::Pending;
 use crate::former::{Record, ostree, prove_former};
 use crate::plan::{Settings, Slot};
 use crate::state::read::{deployment_of, open_dir, read_bootlinks};
@@ -102,6 +103,10 @@ pub fn leftovers(state: &BootState, settings: &Settings) -> Vec<String> {
 pub fn sweep(places: Places<'_>, settings: &Settings) -> Result<(Proof, Swept)> {
     let state = BootState::read(places)?;
     let proof = prove_former(places, &state, settings)?;
+    if let Some(pending) = Pending::finish(places, &state, settings)? {
+        log::warn!("The boot loader still boots from the old entries, which stay: {}", pending.reason);
+        return Ok((proof, Swept::default()));
+    }
     let swept = sweep_proven(places, &state, &proof, settings)?;
     Ok((proof, swept))
 }

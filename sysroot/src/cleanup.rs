@@ -38,7 +38,7 @@ impl Sysroot {
     pub fn cleanup(&self, lock: &Lock) -> Result<Cleaned> {
         let loaded = self.load()?;
         check_whole(&loaded).context("Cleaning up")?;
-        let (_, settings) = self.boot_settings(&loaded)?;
+        let settings = self.boot_settings(&loaded)?;
         bootloader::sweep(self.places(), &settings)?;
         self.clean_up(lock, &settings, true)
     }

@@ -4,12 +4,13 @@
 use anyhow::{Context, Result, bail};
 use bootloader::loader::Choice;
 use durable::Freezing;
+use formats::bls::Tries;
 use formats::keyfile::Keyfile;
 use formats::keyfile::typed::flag;
 use serde::Deserialize;
 
 /// What the administrator or the image decided about boot menus.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Config {
     /// `bootloader`: whom to write for; `auto` by default.
     pub(crate) bootloader: Choice,
@@ -17,7 +18,15 @@ pub(crate) struct Config {
     pub(crate) boot_prefix: bool,
     /// `freeze-root`: whether the running root may be frozen to make a switch visible; `no` by default.
     pub(crate) freezing: Freezing,
+    /// `boot-counting-tries`: how often a new deployment may fail to boot before another is tried, by a boot loader that
+    /// counts; 0, which is the default, counts nothing.
+    pub(crate) tries: u32,
+    /// `bls-append-except-default`: keys and values of every boot entry but the default, `;` between them; none by default.
+    pub(crate) except_default: Vec<(String, String)>,
 }
+
+/// More tries are a mistake: a system that failed as often as this will not start the next time.
+const MAX_TRIES: u32 = 5;
 
 /// The file as far as it is read here.
 #[derive(Debug, Default, Deserialize)]
@@ -38,23 +47,38 @@ struct Group {
 }
 
 impl Config {
+    /// The boot counters of a new entry.
+    pub(crate) fn new_tries(&self) -> Option<Tries> {
+        (self.tries > 0).then_some(Tries { left: self.tries, done: 0 })
+    }
+
     /// Reads the group. What is asked for and not built yet is refused by name.
     pub(crate) fn parse(file: &Keyfile) -> Result<Self> {
         let Group { bootloader, bootprefix, freeze_root, boot_counting_tries, bls_append_except_default } =
             file.typed::<File>().context("[sysroot]")?.sysroot;
-        if boot_counting_tries.is_some_and(|tries| tries > 0) {
-            bail!("[sysroot] boot-counting-tries is not supported by this version: set it to 0");
+        let tries = boot_counting_tries.unwrap_or(0);
+        if tries > MAX_TRIES {
+            bail!("[sysroot] boot-counting-tries={tries} is more than {MAX_TRIES}");
         }
-        if bls_append_except_default.is_some() {
-            bail!("[sysroot] bls-append-except-default is not supported by this version: remove it");
-        }
+        let except_default = bls_append_except_default.as_deref().unwrap_or_default();
+        let except_default = except_default.split(';').filter(|field| !field.is_empty());
+        let except_default = except_default.map(key_and_value).collect::<Result<_>>()?;
         let freezing = match freeze_root.as_deref() {
             None | Some("no" | "false" | "0") => Freezing::NotTheRoot,
             Some("yes" | "true" | "1") => Freezing::EvenTheRoot,
             Some(other) => bail!("[sysroot] freeze-root={other} is neither yes nor no"),
         };
         let bootloader = bootloader.map_or(Ok(Choice::default()), |name| name.parse())?;
-        Ok(Self { bootloader, boot_prefix: bootprefix.unwrap_or(false), freezing })
+        Ok(Self { bootloader, boot_prefix: bootprefix.unwrap_or(false), freezing, tries, except_default })
+    }
+}
+
+fn key_and_value(field: &str) -> Result<(String, String)> {
+    match field.split_once('=') {
+        Some((key, value)) if !key.is_empty() && !value.is_empty() && !key.contains([' ', '\t']) => {
+            Ok((key.to_owned(), value.to_owned()))
+        }
+        _ => bail!("[sysroot] bls-append-except-default: {field:?} is not of the form KEY=VALUE"),
     }
 }
 
@@ -71,9 +95,16 @@ mod tests {
     fn values() {
         assert_eq!(parse("").unwrap(), Config::default());
         let all =
-            parse("bootloader=none\nbootprefix=true\nfreeze-root=yes\nboot-counting-tries=0\n").unwrap();
+            parse("bootloader=none\nbootprefix=true\nfreeze-root=yes\nboot-counting-tries=3\n").unwrap();
         let freezing = Freezing::EvenTheRoot;
-        assert_eq!(all, Config { bootloader: Choice::None, boot_prefix: true, freezing });
+        let (tries, except_default) = (3, Vec::new());
+        assert_eq!(
+            all,
+            Config { bootloader: Choice::None, boot_prefix: true, freezing, tries, except_default }
+        );
+        let keys = parse("bls-append-except-default=grub_users=\"\";a=b=c d;\n").unwrap().except_default;
+        let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
+        assert_eq!(keys, [pair("grub_users", "\"\""), pair("a", "b=c d")]);
     }
 
     #[test]
@@ -82,8 +113,9 @@ mod tests {
             ("bootloader=lilo\n", "lilo"),
             ("bootprefix=perhaps\n", "perhaps"),
             ("freeze-root=maybe\n", "freeze-root=maybe"),
-            ("boot-counting-tries=3\n", "boot-counting-tries"),
-            ("bls-append-except-default=a=b\n", "bls-append-except-default"),
+            ("boot-counting-tries=6\n", "boot-counting-tries=6"),
+            ("bls-append-except-default=a=b;=c\n", "\"=c\" is not"),
+            ("bls-append-except-default=a=\n", "\"a=\" is not"),
         ] {
             let error = format!("{:#}", parse(group).unwrap_err());
             assert!(error.contains(name), "{error}");

@@ -78,6 +78,7 @@ fn new(sysroot: &Sysroot, loaded: &Loaded, deployment: &NewDeployment) -> Result
     entry.carried.retain(|(key, _)| extra.iter().all(|(other, _)| other != key));
     entry.carried.extend(extra.iter().cloned());
     entry.overlay_initrds.clone_from(overlay_initrds);
+    entry.tries = sysroot.boot_config()?.new_tries();
     Ok(entry)
 }
 
@@ -131,6 +132,7 @@ fn read_tree(
         overlay_initrds: Vec::new(),
         carried: Vec::new(),
         tries: None,
+        environment: read_text(tree.as_fd(), "usr/lib/ostree-boot/uEnv.txt")?,
     })
 }
 

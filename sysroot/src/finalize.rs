@@ -158,7 +158,7 @@ impl Sysroot {
     /// Whether [`boot_good`](Self::boot_good) would have anything to do.
     pub fn is_settled(&self) -> Result<bool> {
         let loaded = self.load()?;
-        let (_, settings) = self.boot_settings(&loaded)?;
+        let settings = self.boot_settings(&loaded)?;
         Ok(!has_leftovers(&loaded, &settings) && self.unneeded_deployments(&loaded, &settings)?.is_empty())
     }
 
@@ -167,7 +167,7 @@ impl Sysroot {
     pub fn boot_good(&self, lock: &Lock) -> Result<BootGood> {
         let loaded = self.load()?;
         cleanup::check_whole(&loaded)?;
-        let (_, settings) = self.boot_settings(&loaded)?;
+        let settings = self.boot_settings(&loaded)?;
         let mut good = BootGood { swept: Vec::new(), unproven: None, cleaned: Cleaned::default() };
         // Nobody freezes a file system for nothing.
         if has_leftovers(&loaded, &settings) {

@@ -55,7 +55,7 @@ impl Sysroot {
         items: &[Item<'_>],
         prune: bool,
     ) -> Result<Switched> {
-        let (loader, settings) = self.boot_settings(loaded)?;
+        let settings = self.boot_settings(loaded)?;
         let is_staged = |item: &Item<'_>| match item {
             Item::Old { index, .. } => loaded.deployments.get(*index).is_some_and(|d| d.staged),
             Item::New(_) => false,
@@ -63,7 +63,7 @@ impl Sysroot {
         let kept = items.first().filter(|item| is_staged(item));
         let items: Vec<Item<'_>> = items.iter().filter(|item| !is_staged(item)).cloned().collect();
         let entries = entries::compose(self, loaded, &items)?;
-        let plan = SwitchPlan::new(&loaded.boot, &entries, loader.as_ref(), &settings)?;
+        let plan = SwitchPlan::new(&loaded.boot, &entries, &settings)?;
         let outcome = plan.apply(self.places(), &settings)?;
         let unstaged = match (&loaded.staged, kept) {
             (Some(record), Some(Item::Old { kernel_args: Some(args), .. })) => {

@@ -2,7 +2,7 @@
 //! The sysroot's side of a boot switch: which loader there is, and what must be respected.
 
 use anyhow::{Context, Result};
-use bootloader::{Loader, Settings, loader};
+use bootloader::{Settings, loader};
 use formats::bootlink::Bootlink;
 use formats::kernel_args::KernelArgs;
 
@@ -11,16 +11,26 @@ use crate::load::Loaded;
 use crate::sysroot::Sysroot;
 
 impl Sysroot {
+    /// The group `[sysroot]` of the repository's configuration.
+    pub(crate) fn boot_config(&self) -> Result<Config> {
+        Config::parse(self.repo().config()).context("Reading ostree/repo/config")
+    }
+
     /// The boot loader to write for, and what a switch must respect.
-    pub(crate) fn boot_settings(&self, loaded: &Loaded) -> Result<(Box<dyn Loader>, Settings)> {
-        let config = Config::parse(self.repo().config()).context("Reading ostree/repo/config")?;
-        let settings = Settings {
+    pub(crate) fn boot_settings(&self, loaded: &Loaded) -> Result<Settings> {
+        let config = self.boot_config()?;
+        Ok(Settings {
             boot_prefix: config.boot_prefix,
             freezing: config.freezing,
             offline: !loaded.is_running_system,
             running: if loaded.is_running_system { running_bootlink() } else { None },
-        };
-        Ok((loader::select(config.bootloader, self.places().boot)?, settings))
+            installed: loader::select(config.bootloader, self.places().boot)?,
+            grub_generator: std::env::var("OSTREE_GRUB2_EXEC").ok().filter(|program| !program.is_empty()),
+            grub_prefix: std::env::var("OSTREE_BOOT_PARTITION").ok(),
+            except_default: config.except_default,
+            tool_path: None,
+            rewrite: false,
+        })
     }
 }
 

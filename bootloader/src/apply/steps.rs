@@ -12,9 +12,10 @@ use durable::{
 use rustix::fs::Mode;
 use rustix::io::Errno;
 
-use super::verify;
+use super::{Pending, after, verify};
 use crate::former::{Record, ostree};
-use crate::plan::{Change, CopyFile, NewFile, NewLink, Settings, SwitchPlan};
+use crate::loader::AfterSwitch;
+use crate::plan::{Change, CopyFile, Generate, NewFile, NewLink, Settings, SwitchPlan};
 use crate::state::Places;
 use crate::state::read::{open_dir, read_link};
 
@@ -36,8 +37,12 @@ pub enum Step {
     Copy(CopyFile),
     /// An entry, or a file in the loader's own format.
     Write(NewFile),
+    /// A program writes the file in the loader's own format.
+    Generate(Generate),
     /// A file of others comes along.
     Carry(String),
+    /// `/boot` says that something is to be done after the commit.
+    Stamp,
     /// The new `boot.N.M`, empty.
     ClearLinks,
     /// A link from an entry to its deployment.
@@ -84,17 +89,15 @@ impl SwitchPlan {
         };
         steps.extend(self.copy.iter().cloned().map(Step::Copy));
         steps.extend(self.entries.iter().chain(&self.native).cloned().map(Step::Write));
+        steps.extend(self.generate.iter().cloned().map(Step::Generate));
         steps.extend(self.carry.iter().cloned().map(Step::Carry));
         steps.push(Step::ClearLinks);
         steps.extend(links);
-        steps.extend([
-            Step::ChooseLinks,
-            Step::SelfLink,
-            Step::StageLoader,
-            Step::Verify,
-            Step::Settle,
-            Step::Commit,
-        ]);
+        steps.extend([Step::ChooseLinks, Step::SelfLink, Step::StageLoader]);
+        if self.after != AfterSwitch::Nothing {
+            steps.push(Step::Stamp);
+        }
+        steps.extend([Step::Verify, Step::Settle, Step::Commit]);
         if Mutant::CommitBeforeStage.is_on() {
             let early = [Step::StageLoader, Step::Commit];
             steps.retain(|step| !early.contains(step));
@@ -124,7 +127,11 @@ impl SwitchPlan {
                 let (dir, name) = self.place(boot, &file.path)?;
                 write_new(dir.as_fd(), &name, file.text.as_bytes(), FILE_MODE)
             }
+            Step::Generate(generate) => {
+                after::generate(generate, &self.to.loader_dir(), boot, self.to.boot_version)
+            }
             Step::Carry(path) => self.carry(path, boot),
+            Step::Stamp => Pending::write(boot, "the switch was interrupted"),
             Step::ClearLinks => {
                 let ostree = ostree(root)?;
                 clear(ostree.as_fd(), &self.to.links_dir())?;
@@ -141,7 +148,7 @@ impl SwitchPlan {
                 Err(err) => Err(err).context("Making link /boot/boot"),
             },
             Step::StageLoader => stage_link(boot, "loader.tmp", &self.to.loader_dir()),
-            Step::Verify => verify::verify(self, places),
+            Step::Verify => verify::verify(self, places, settings),
             Step::Settle => durable::prove(boot, settings.freezing).map(drop),
             Step::Commit => commit_link(boot, "loader.tmp", "loader"),
         }
@@ -209,7 +216,9 @@ impl Step {
             Self::ClearSlot => "clear-slot",
             Self::Copy(_) => "copy",
             Self::Write(_) => "write",
+            Self::Generate(_) => "generate",
             Self::Carry(_) => "carry",
+            Self::Stamp => "stamp",
             Self::ClearLinks => "clear-links",
             Self::Link(_) => "link",
             Self::ChooseLinks => "choose-links",
@@ -230,7 +239,9 @@ impl fmt::Display for Step {
             Self::ClearSlot => f.write_str("Clearing the place for new boot entries"),
             Self::Copy(copy) => write!(f, "Installing /boot/{}", copy.to),
             Self::Write(file) => write!(f, "Writing boot entry {}", file.path),
+            Self::Generate(generate) => write!(f, "Running {}", generate.program),
             Self::Carry(path) => write!(f, "Carrying over {path}"),
+            Self::Stamp => f.write_str("Noting that the boot loader has to be updated"),
             Self::ClearLinks => f.write_str("Clearing the place for new boot links"),
             Self::Link(link) => write!(f, "Making boot link {}", link.path),
             Self::ChooseLinks => f.write_str("Switching the boot links"),

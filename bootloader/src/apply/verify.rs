@@ -6,11 +6,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::{Context, Result};
 use formats::bls;
+use formats::bls::Entry;
 use prepare_root::resolve::resolve_link;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::plan::{Change, CopyFile, NewLink, SwitchPlan};
+use crate::loader::{Installed, Loader, ShownEntry};
+use crate::plan::{Change, CopyFile, NewLink, Settings, SwitchPlan};
 use crate::state::read::deployment_of;
 use crate::state::{BootState, Places, PresentEntry};
 
@@ -41,6 +43,16 @@ pub enum VerifyError {
         /// What is wrong with it.
         problem: String,
     },
+    /// What is written in the loader's own format would not show the entries.
+    #[error("Reading {file} as the boot loader {loader} does: {problem}")]
+    Native {
+        /// Below the new `loader.N`.
+        file: String,
+        /// As the configuration names it.
+        loader: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The copy is not what was copied.
     #[error("/boot/{0} differs from its source")]
     Copy(String),
@@ -49,7 +61,7 @@ pub enum VerifyError {
     Link(String, String),
 }
 
-pub(super) fn verify(plan: &SwitchPlan, places: Places<'_>) -> Result<()> {
+pub(super) fn verify(plan: &SwitchPlan, places: Places<'_>, settings: &Settings) -> Result<()> {
     let present = BootState::read(places)?;
     for link in &plan.links {
         check_link(plan, link, &present, places.root)?;
@@ -73,7 +85,44 @@ pub(super) fn verify(plan: &SwitchPlan, places: Places<'_>) -> Result<()> {
             return Err(VerifyError::Link(entry.bootlink.to_string(), "leads nowhere".to_owned()).into());
         }
     }
+    check_native(&staged, &settings.installed)?;
     plan.copy.iter().try_for_each(|copy| check_copy(copy, places))
+}
+
+/// Reads the file in the loader's own format with the loader's own rules.
+fn check_native(staged: &BootState, installed: &Installed) -> Result<(), VerifyError> {
+    let loader = installed.loader;
+    let Some(file) = loader.file() else { return Ok(()) };
+    let failed = |problem| VerifyError::Native { file: file.to_owned(), loader: loader.name(), problem };
+    let text = staged.foreign.iter().find(|found| found.path == file).map(|found| found.text.as_str());
+    let entries: Vec<&Entry> = staged.entries.iter().map(|entry| &entry.entry).collect();
+    match text {
+        None => Err(failed("it is not there".to_owned())),
+        Some(text) => compare(loader, text, &entries).map_err(failed),
+    }
+}
+
+/// Whether it shows these entries and no other ones of ours, in this order, and boots the first of them unless somebody has chosen
+/// another system.
+fn compare(loader: &dyn Loader, text: &str, entries: &[&Entry]) -> Result<(), String> {
+    let shown = loader.parse(text);
+    let ours: Vec<&ShownEntry> = shown.entries.iter().filter(|entry| entry.is_ours()).collect();
+    if ours.len() != entries.len() {
+        return Err(format!("it shows {} of {} deployments", ours.len(), entries.len()));
+    }
+    for (shown, entry) in ours.iter().zip(entries) {
+        if !shown.boots(entry) {
+            let title = entry.title().unwrap_or_default();
+            return Err(format!("{:?} is not what boots {title:?}", shown.title));
+        }
+    }
+    match shown.default.and_then(|index| shown.entries.get(index)) {
+        Some(default) if default.is_ours() && ours.first() != Some(&default) => {
+            Err(format!("it boots {:?}, which is not the first", default.title))
+        }
+        Some(_) => Ok(()),
+        None => Err("it has no default".to_owned()),
+    }
 }
 
 /// Follows the link as the initramfs will. A deployment that was in the menu before does not keep new ones

@@ -8,9 +8,10 @@ use std::os::fd::BorrowedFd;
 use std::str::FromStr;
 
 use anyhow::Result;
+use serde::Serialize;
 
-use super::{BootEntriesOnly, Loader};
-use crate::state::read::{kind, names, open_dir, read};
+use super::{Aboot, BootEntriesOnly, Extlinux, Grub2, Loader, Syslinux, Uboot, Zipl};
+use crate::state::read::{kind, names, open_dir, read, read_link, read_text};
 
 /// `[sysroot] bootloader`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,8 +23,10 @@ pub enum Choice {
     None,
     /// GRUB with a configuration that is made from the entries.
     Grub2,
-    /// SYSLINUX and EXTLINUX.
+    /// SYSLINUX and EXTLINUX with `syslinux.cfg`.
     Syslinux,
+    /// EXTLINUX and U-Boot with `extlinux.conf`.
+    Extlinux,
     /// U-Boot with `uEnv.txt`.
     Uboot,
     /// z Systems.
@@ -32,26 +35,68 @@ pub enum Choice {
     Aboot,
 }
 
-/// Why there is no loader to write for.
+/// Why nothing can be written for a loader.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoaderError {
     /// Not one of the names.
-    #[error("[sysroot] bootloader={0} is not one of auto, none, grub2, syslinux, uboot, zipl, aboot")]
-    Unknown(String),
-    /// It is known, and there is no support for it yet.
     #[error(
-        "The boot loader {name} ({because}) is not supported yet; if it reads the boot entries itself, \
-         set [sysroot] bootloader=none in /ostree/repo/config"
+        "[sysroot] bootloader={0} is not one of auto, none, grub2, syslinux, extlinux, uboot, zipl, aboot"
     )]
-    Unsupported {
+    Unknown(String),
+    /// It would go on booting what another configuration says, and nobody would notice.
+    #[error(
+        "The boot loader {name} reads /boot/{path}, which leads to no deployment and {problem}; {remedy}"
+    )]
+    Elsewhere {
         /// As the configuration names it.
         name: &'static str,
-        /// What says so.
-        because: String,
+        /// Below `/boot`.
+        path: String,
+        /// Why that file is not simply replaced.
+        problem: String,
+        /// What to do.
+        remedy: &'static str,
     },
+    /// More initrds than it can load.
+    #[error(
+        "Boot entry {entry} has several initrds, and the boot loader {loader} loads one: leave out --overlay-initrd"
+    )]
+    OneInitrd {
+        /// As the configuration names it.
+        loader: &'static str,
+        /// The entry's file name.
+        entry: String,
+    },
+    /// A text that would break out of its place in a file.
+    #[error("Boot entry {entry}: {what} holds a line break")]
+    LineBreak {
+        /// The entry's file name.
+        entry: String,
+        /// The field.
+        what: &'static str,
+    },
+    /// No boot image.
+    #[error("The boot entry has no key {0}, which aboot-deploy needs")]
+    NoAboot(&'static str),
+    /// Encrypted boot images are not built.
+    #[error(
+        "This is a guest of Secure Execution, and encrypted boot images are not supported; use zipl by hand"
+    )]
+    SecureExecution,
 }
 
 impl Choice {
+    const ALL: [Self; 8] = [
+        Self::Auto,
+        Self::None,
+        Self::Grub2,
+        Self::Syslinux,
+        Self::Extlinux,
+        Self::Uboot,
+        Self::Zipl,
+        Self::Aboot,
+    ];
+
     /// As the configuration has it.
     pub fn name(self) -> &'static str {
         match self {
@@ -59,6 +104,7 @@ impl Choice {
             Self::None => "none",
             Self::Grub2 => "grub2",
             Self::Syslinux => "syslinux",
+            Self::Extlinux => "extlinux",
             Self::Uboot => "uboot",
             Self::Zipl => "zipl",
             Self::Aboot => "aboot",
@@ -70,31 +116,115 @@ impl FromStr for Choice {
     type Err = LoaderError;
 
     fn from_str(text: &str) -> Result<Self, LoaderError> {
-        let all = [Self::Auto, Self::None, Self::Grub2, Self::Syslinux, Self::Uboot, Self::Zipl, Self::Aboot];
-        let found = all.into_iter().find(|choice| choice.name() == text);
+        let found = Self::ALL.into_iter().find(|choice| choice.name() == text);
         found.ok_or_else(|| LoaderError::Unknown(text.to_owned()))
     }
 }
 
-/// The loader to write for: what the configuration says, or what is found in `/boot`.
-pub fn select(choice: Choice, boot: BorrowedFd<'_>) -> Result<Box<dyn Loader>> {
-    let (choice, because) = match choice {
-        Choice::Auto if cfg!(target_arch = "s390x") => {
-            (Choice::Zipl, "the one of this architecture".to_owned())
-        }
-        Choice::Auto => match detect(boot)? {
-            Some((found, path)) => (found, format!("found by /boot/{path}")),
-            None => (Choice::None, String::new()),
-        },
-        chosen => (chosen, "named by [sysroot] bootloader".to_owned()),
-    };
-    match choice {
-        Choice::None | Choice::Auto => Ok(Box::new(BootEntriesOnly)),
-        other => Err(LoaderError::Unsupported { name: other.name(), because }.into()),
+/// What the first file that a loader reads leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reads {
+    /// The file in the chosen `loader.N`.
+    OurFile,
+    /// The boot entries themselves.
+    BootEntries,
+    /// Something else, of which nothing is lost if it is replaced by ours.
+    Replaceable,
+    /// Something else that has entries of others.
+    Others,
+}
+
+/// The first file that a loader reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryPoint {
+    /// Below `/boot`.
+    pub path: String,
+    /// Of a link its target.
+    pub link: Option<String>,
+    /// What it says; empty for a link that leads nowhere yet.
+    pub text: String,
+}
+
+/// A boot loader as it is installed.
+#[derive(Debug, Clone)]
+pub struct Installed {
+    /// Which one.
+    pub loader: &'static dyn Loader,
+    /// What says so.
+    pub because: String,
+    /// Where it begins to read, if that is not in `loader.N`.
+    pub entry_point: Option<EntryPoint>,
+    /// How GRUB finds the file system of `/boot`, for its file on another one.
+    pub boot_uuid: Option<String>,
+}
+
+impl Default for Installed {
+    fn default() -> Self {
+        let because = "no other was found".to_owned();
+        Self { loader: &BootEntriesOnly, because, entry_point: None, boot_uuid: None }
     }
 }
 
-/// Looks for a loader with a configuration of its own, in the order of the C tools: syslinux, grub2, uboot.
+impl Installed {
+    /// What it reads.
+    pub fn reads(&self) -> Reads {
+        match (&self.entry_point, self.loader.file()) {
+            (Some(point), _) => self.loader.reads(point.link.as_deref(), &point.text),
+            (None, Some(_)) => Reads::OurFile,
+            (None, None) => Reads::BootEntries,
+        }
+    }
+}
+
+/// The loader to write for: what the configuration says, or what is found in `/boot`.
+pub fn select(choice: Choice, boot: BorrowedFd<'_>) -> Result<Installed> {
+    let found = detect(boot)?;
+    let (choice, because) = match (choice, &found) {
+        (Choice::Auto, _) if cfg!(target_arch = "s390x") => {
+            (Choice::Zipl, "it is the one of this architecture".to_owned())
+        }
+        (Choice::Auto, Some((found, path))) => (*found, format!("/boot/{path} is there")),
+        (Choice::Auto, None) => return Ok(Installed::default()),
+        (chosen, _) => (chosen, "[sysroot] bootloader says so".to_owned()),
+    };
+    let loader: &'static dyn Loader = match choice {
+        Choice::Auto | Choice::None => &BootEntriesOnly,
+        Choice::Grub2 => &Grub2,
+        Choice::Syslinux => &Syslinux,
+        Choice::Extlinux => &Extlinux,
+        Choice::Uboot => &Uboot,
+        Choice::Zipl => &Zipl,
+        Choice::Aboot => &Aboot,
+    };
+    // Of a loader that was named its file is known only if it is the one that is found, too.
+    let path = found.filter(|(found, path)| *found == choice && !path.starts_with("loader/"));
+    let entry_point = path.map(|(_, path)| read_entry_point(boot, path)).transpose()?;
+    let elsewhere = entry_point.as_ref().is_some_and(|point| point.path.starts_with("efi/"));
+    let boot_uuid = if elsewhere { uuid(boot)? } else { None };
+    Ok(Installed { loader, because, entry_point, boot_uuid })
+}
+
+fn read_entry_point(boot: BorrowedFd<'_>, path: String) -> Result<EntryPoint> {
+    let link = read_link(boot, &path)?;
+    // A link into a set that is not there yet: nothing was deployed so far (ostree#1774).
+    let text = read_text(boot, &path)?.unwrap_or_default();
+    Ok(EntryPoint { path, link, text })
+}
+
+/// The UUID of the file system that `/boot` is on, by its device; `None` where udev knows none.
+fn uuid(boot: BorrowedFd<'_>) -> Result<Option<String>> {
+    const LINKS: &str = "/dev/disk/by-uuid";
+    let device = rustix::fs::fstat(boot)?.st_dev;
+    let Ok(links) = std::fs::read_dir(LINKS) else { return Ok(None) };
+    let is_it =
+        |link: &std::fs::DirEntry| rustix::fs::stat(link.path()).is_ok_and(|stat| stat.st_rdev == device);
+    let name = links.flatten().find(is_it).map(|link| link.file_name());
+    Ok(name.and_then(|name| name.into_string().ok()))
+}
+
+/// Looks for a loader with a configuration of its own, in the order of the C tools: syslinux, grub2, uboot. An
+/// `extlinux.conf` counts behind syslinux, and only as a link into the chosen set: the C tools do not know it.
 /// Says what was found, and by which file below `/boot`.
 #[fn_error_context::context("Looking for a boot loader")]
 pub fn detect(boot: BorrowedFd<'_>) -> Result<Option<(Choice, String)>> {
@@ -102,6 +232,10 @@ pub fn detect(boot: BorrowedFd<'_>) -> Result<Option<(Choice, String)>> {
     let found = |choice, path: &str| Ok(Some((choice, path.to_owned())));
     if there("syslinux/syslinux.cfg")? {
         return found(Choice::Syslinux, "syslinux/syslinux.cfg");
+    }
+    let extlinux = read_link(boot, "extlinux/extlinux.conf")?;
+    if extlinux.is_some_and(|target| target.ends_with("loader/extlinux.conf")) {
+        return found(Choice::Extlinux, "extlinux/extlinux.conf");
     }
     if !grub_reads_entries(boot)? {
         for path in ["grub/grub.cfg", "grub2/grub.cfg"] {
@@ -174,20 +308,39 @@ mod tests {
     }
 
     #[test]
-    fn other_loaders_are_refused_by_name() {
+    fn the_configuration_goes_before_what_is_found() {
         let temp = tempfile::tempdir().unwrap();
         std::fs::create_dir(temp.path().join("grub")).unwrap();
-        std::fs::write(temp.path().join("grub/grub.cfg"), "").unwrap();
+        std::fs::write(temp.path().join("grub/grub.cfg"), "blscfg\n").unwrap();
         let boot = std::fs::File::open(temp.path()).unwrap();
-        assert_eq!(select(Choice::None, boot.as_fd()).unwrap().name(), "none");
-        let err = select(Choice::Auto, boot.as_fd()).unwrap_err().to_string();
-        assert!(
-            err.starts_with("The boot loader grub2 (found by /boot/grub/grub.cfg) is not supported"),
-            "{err}"
-        );
-        let err = select(Choice::Zipl, boot.as_fd()).unwrap_err().to_string();
-        assert!(err.starts_with("The boot loader zipl (named by [sysroot] bootloader)"), "{err}");
+        let select = |choice: &str| select(choice.parse().unwrap(), boot.as_fd()).unwrap();
+        for (choice, name, point) in [
+            ("auto", "grub2", Some("grub/grub.cfg")),
+            ("grub2", "grub2", Some("grub/grub.cfg")),
+            ("none", "none", None),
+            ("syslinux", "syslinux", None),
+            ("zipl", "zipl", None),
+        ] {
+            let installed = select(choice);
+            assert_eq!(installed.loader.name(), name);
+            assert_eq!(installed.entry_point.map(|point| point.path).as_deref(), point, "{choice}");
+        }
+        assert_eq!(select("auto").reads(), Reads::BootEntries);
         assert!("grub".parse::<Choice>().is_err());
-        assert_eq!("grub2".parse(), Ok(Choice::Grub2));
+    }
+
+    #[test]
+    fn extlinux_is_found_by_its_link_only() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path().join("extlinux");
+        std::fs::create_dir(&dir).unwrap();
+        let boot = std::fs::File::open(temp.path()).unwrap();
+        std::fs::write(dir.join("extlinux.conf"), "LABEL debian\n").unwrap();
+        assert_eq!(detect(boot.as_fd()).unwrap(), None);
+        std::fs::remove_file(dir.join("extlinux.conf")).unwrap();
+        std::os::unix::fs::symlink("../loader/extlinux.conf", dir.join("extlinux.conf")).unwrap();
+        assert_eq!(detect(boot.as_fd()).unwrap().unwrap().0, Choice::Extlinux);
+        let installed = select(Choice::Auto, boot.as_fd()).unwrap();
+        assert_eq!(installed.reads(), Reads::OurFile, "a link that leads nowhere yet");
     }
 }

@@ -2,7 +2,6 @@
 //! Loaders that read boot entries themselves: systemd-boot, GRUB with `blscfg`, petitboot, and firmware tests.
 
 use super::Loader;
-use crate::plan::NewFile;
 
 /// `bootloader=none`: nothing beside the entries.
 #[derive(Debug, Clone, Copy)]
@@ -11,9 +10,5 @@ pub struct BootEntriesOnly;
 impl Loader for BootEntriesOnly {
     fn name(&self) -> &'static str {
         "none"
-    }
-
-    fn native_files(&self, _entries: &[NewFile]) -> Vec<NewFile> {
-        Vec::new()
     }
 }

@@ -9,7 +9,8 @@ use formats::bootlink::Bootlink;
 
 use super::{Change, CopyFile, NeededFile, NewFile, NewLink, PlanError, Settings, Slot, SwitchPlan};
 use crate::entry::{BootEntry, OVERLAY_DIR, Position};
-use crate::loader::Loader;
+use crate::loader::{self, LoaderError, MenuItem, Reads};
+use crate::plan::Generate;
 use crate::state::BootState;
 use crate::sweep;
 
@@ -17,22 +18,18 @@ use crate::sweep;
 /// them, and is no reason to touch the entries. Only Android's boot loader reads them, through its own tool.
 const DEPLOYMENT_KEYS: [&str; 2] = ["aboot", "abootcfg"];
 
-/// What other loaders' tools have written beside the entries: it is made anew, not carried over.
+/// What is made from the entries, by us or by tools: it is made anew, not carried over.
 const NATIVE_NAMES: [&str; 4] = ["grub.cfg", "syslinux.cfg", "extlinux.conf", "uEnv.txt"];
 
 impl SwitchPlan {
     /// Plans the switch from what is there to `entries`, the default first.
-    pub fn new(
-        state: &BootState,
-        entries: &[BootEntry],
-        loader: &dyn Loader,
-        settings: &Settings,
-    ) -> Result<Self, PlanError> {
+    pub fn new(state: &BootState, entries: &[BootEntry], settings: &Settings) -> Result<Self, PlanError> {
         state.check()?;
         check(entries)?;
         let from = state.slot();
         let same = Menu::new(entries, from.boot_version, settings);
-        if same.entries_are(state) {
+        let unchanged = same.entries_are(state) && same.native_is(state, settings)?;
+        if unchanged && !settings.rewrite && settings.installed.reads() != Reads::Replaceable {
             let to = Slot { sub_boot_version: 1 - from.sub_boot_version, ..from };
             if same.links_are(state) {
                 return Ok(same.plan(Change::Nothing, from, from, state, settings));
@@ -44,7 +41,11 @@ impl SwitchPlan {
         let menu = Menu::new(entries, boot_version, settings);
         let mut plan = menu.plan(Change::Entries, from, to, state, settings);
         plan.stage_entries(&menu, state, entries);
-        plan.native = loader.native_files(&plan.entries);
+        plan.native = menu.native(state, settings)?;
+        plan.generate = settings.generator();
+        if let Some(default) = menu.entries.first() {
+            plan.after = settings.installed.loader.after_switch(&settings.installed, &default.entry)?;
+        }
         Ok(plan)
     }
 
@@ -54,6 +55,14 @@ impl SwitchPlan {
         self.entries = menu.entries.iter().map(NamedEntry::file).collect();
         let foreign = state.foreign.iter().filter(|file| !NATIVE_NAMES.contains(&file.path.as_str()));
         self.carry = foreign.map(|file| file.path.clone()).collect();
+    }
+}
+
+impl Settings {
+    /// The program that writes GRUB's configuration, if another one is to.
+    fn generator(&self) -> Option<Generate> {
+        let program = self.grub_generator.clone().filter(|_| self.installed.loader.name() == "grub2")?;
+        Some(Generate { program, path: "grub.cfg".to_owned() })
     }
 }
 
@@ -71,11 +80,16 @@ fn check(entries: &[BootEntry]) -> Result<(), PlanError> {
 struct NamedEntry {
     name: EntryName,
     entry: Entry,
+    environment: Option<String>,
 }
 
 impl NamedEntry {
     fn file(&self) -> NewFile {
         NewFile { path: format!("entries/{}", self.name), text: self.entry.to_string() }
+    }
+
+    fn item(&self) -> MenuItem<'_> {
+        MenuItem { name: &self.name, entry: &self.entry, environment: self.environment.as_deref() }
     }
 }
 
@@ -104,7 +118,16 @@ impl Menu {
                 Position { index, count, show_stateroot, prefix: settings.prefix(), bootlink: &bootlink };
             // GRUB sorts by file name, systemd-boot by file name where there is no sort-key: so the name counts.
             let name = EntryName { id: format!("ostree-{}", count - index), tries: deployment.tries };
-            menu.entries.push(NamedEntry { name, entry: deployment.text(&position) });
+            let mut entry = deployment.text(&position);
+            for (key, value) in &settings.except_default {
+                // Another default was one of the others before, and took them along.
+                entry.remove(key);
+                if index > 0 {
+                    entry.push(key, value);
+                }
+            }
+            let environment = deployment.environment.clone();
+            menu.entries.push(NamedEntry { name, entry, environment });
             menu.links.push(NewLink {
                 path: format!("{}/{}/{boot_serial}", bootlink.stateroot, bootlink.boot_checksum),
                 target: format!("../../../{}", below_ostree(&deployment.deployment.to_string())),
@@ -129,6 +152,31 @@ impl Menu {
             })
     }
 
+    /// The files in the loader's own format.
+    fn native(&self, state: &BootState, settings: &Settings) -> Result<Vec<NewFile>, LoaderError> {
+        if settings.generator().is_some() {
+            return Ok(Vec::new());
+        }
+        let installed = &settings.installed;
+        let ours =
+            installed.loader.file().and_then(|name| state.foreign.iter().find(|file| file.path == name));
+        let config = match (&installed.entry_point, ours) {
+            (Some(point), _) if point.link.is_none() => Some(point.text.as_str()),
+            (_, ours) => ours.map(|file| file.text.as_str()),
+        };
+        let items = self.entries.iter().map(NamedEntry::item).collect();
+        let prefix = settings.grub_prefix.as_deref().filter(|_| installed.loader.name() == "grub2");
+        let from_root = prefix.map_or(state.boot_on_root, |prefix| !prefix.trim_matches('/').is_empty());
+        installed.loader.render(&loader::Menu { items, config, boot_on_root: from_root })
+    }
+
+    /// Whether they are there already.
+    fn native_is(&self, state: &BootState, settings: &Settings) -> Result<bool, LoaderError> {
+        let there =
+            |new: &NewFile| state.foreign.iter().any(|old| old.path == new.path && old.text == new.text);
+        Ok(self.native(state, settings)?.iter().all(there))
+    }
+
     fn links_are(&self, state: &BootState) -> bool {
         let links = self.links.iter().map(|link| (link.path.clone(), link.target.clone()));
         links.collect::<BTreeMap<_, _>>() == state.bootlinks
@@ -143,7 +191,7 @@ impl Menu {
         settings: &Settings,
     ) -> SwitchPlan {
         let mut warnings = self.warnings.clone();
-        if state.boot_on_root && !settings.boot_prefix {
+        if state.boot_on_root && !settings.boot_prefix && settings.installed.reads() == Reads::BootEntries {
             let hint = "/boot is no file system of its own; a boot loader that starts at the root of the file \
                         system finds nothing there without [sysroot] bootprefix=true";
             warnings.push(hint.to_owned());
@@ -161,6 +209,8 @@ impl Menu {
             needs: Vec::new(),
             entries: Vec::new(),
             native: Vec::new(),
+            generate: None,
+            after: loader::AfterSwitch::Nothing,
             carry: Vec::new(),
             links,
             sweep: sweep::list(state, to, &texts, settings),

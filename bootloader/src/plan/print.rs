@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::{Change, SwitchPlan};
+use crate::loader::AfterSwitch;
 
 impl SwitchPlan {
     /// The plan for programs.
@@ -43,11 +44,24 @@ impl fmt::Display for SwitchPlan {
                 writeln!(f, "       | {line}")?;
             }
         }
+        if let Some(generate) = &self.generate {
+            let (loader, path) = (self.to.loader_dir(), &generate.path);
+            writeln!(f, "run    {} -o /boot/{loader}/{path}", generate.program)?;
+        }
         for path in &self.carry {
             writeln!(f, "carry  /boot/{}/{path}", self.to.loader_dir())?;
         }
         for link in &self.links {
             writeln!(f, "link   /ostree/{}/{} to {}", self.to.links_dir(), link.path, link.target)?;
+        }
+        match &self.after {
+            AfterSwitch::Nothing => {}
+            AfterSwitch::Link { path, target } => writeln!(f, "then   make /boot/{path} a link to {target}")?,
+            AfterSwitch::Stub { path, text } => {
+                writeln!(f, "then   write /boot/{path}")?;
+                text.lines().try_for_each(|line| writeln!(f, "       | {line}"))?;
+            }
+            AfterSwitch::Run(tool) => writeln!(f, "then   run {} {}", tool.program, tool.args.join(" "))?,
         }
         for path in &self.sweep {
             writeln!(f, "sweep  {path}")?;
@@ -79,6 +93,8 @@ mod tests {
                 text: "title a\nversion 1\n".to_owned(),
             }],
             native: Vec::new(),
+            generate: None,
+            after: AfterSwitch::Nothing,
             carry: vec!["entries/memtest.conf".to_owned()],
             links: vec![NewLink {
                 path: "os/b/0".to_owned(),

@@ -290,6 +290,17 @@ pub(crate) fn read(dir: impl AsFd, name: &str) -> Result<Vec<u8>> {
     Ok(contents)
 }
 
+/// The text of a file, through links; `None` for what is not there. What is no text is read as far as it is.
+pub(crate) fn read_text(dir: impl AsFd, name: &str) -> Result<Option<String>> {
+    match rustix::fs::statat(&dir, name, AtFlags::empty()) {
+        Ok(_) => Ok(Some(
+            String::from_utf8_lossy(&read_up_to(dir, name, MAX_ENTRY, OFlags::empty())?).into_owned(),
+        )),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(err) => Err(err).with_context(|| format!("Looking at {name}")),
+    }
+}
+
 fn read_up_to(dir: impl AsFd, name: &str, most: usize, follow: OFlags) -> Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | follow;
     let file =

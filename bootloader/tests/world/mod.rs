@@ -9,7 +9,6 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use bootloader::loader::BootEntriesOnly;
 use bootloader::{BootEntry, BootState, KernelFiles, Outcome, Places, PlanError, Settings, SwitchPlan};
 use formats::kernel_args::KernelArgs;
 
@@ -79,6 +78,7 @@ impl World {
             overlay_initrds: Vec::new(),
             carried: Vec::new(),
             tries: None,
+            environment: None,
         }
     }
 
@@ -93,7 +93,7 @@ impl World {
     }
 
     pub fn plan(&self, entries: &[BootEntry]) -> Result<SwitchPlan, PlanError> {
-        SwitchPlan::new(&self.state(), entries, &BootEntriesOnly, &self.settings)
+        SwitchPlan::new(&self.state(), entries, &self.settings)
     }
 
     pub fn try_switch(&self, entries: &[BootEntry]) -> anyhow::Result<Outcome> {

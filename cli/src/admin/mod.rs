@@ -112,6 +112,11 @@ fn print_switched(done: &Switched, out: &mut Output<'_>) -> Result<()> {
     if let Some(path) = &done.unstaged {
         writeln!(out, "No longer staged: {path}")?;
     }
+    if let Some(reason) = &done.outcome.unfinished {
+        eprintln!(
+            "warning: the boot loader still boots from the former entries: {reason}; `ostree admin cleanup` tries again"
+        );
+    }
     if let durable::Proof::Unproven(reason) = &done.outcome.proof {
         eprintln!("note: a boot loader may see the old entries until the next reboot: {reason}");
     }

@@ -114,7 +114,7 @@ impl Sysroot {
         let plan = DeployPlan::new(self, &loaded, options)?;
         // Said before anything is written: what the switch would refuse.
         loaded.boot.check()?;
-        let (_, settings) = self.boot_settings(&loaded)?;
+        let settings = self.boot_settings(&loaded)?;
         let tree =
             tree::Tree::create(self, &loaded, &settings, &plan, Etc::Merged).context("Deploying tree")?;
         let new = tree.new_deployment(&plan);

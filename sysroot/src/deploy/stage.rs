@@ -54,7 +54,7 @@ impl Sysroot {
         }
         let plan = DeployPlan::new(self, &loaded, options)?;
         loaded.boot.check()?;
-        let (loader, settings) = self.boot_settings(&loaded)?;
+        let settings = self.boot_settings(&loaded)?;
         start_service()?;
         let tree = Tree::create(self, &loaded, &settings, &plan, Etc::Defaults).context("Deploying tree")?;
 
@@ -62,7 +62,7 @@ impl Sysroot {
         let item = |item: &Option<usize>| item.map_or(Item::New(&new), Item::old);
         let items: Vec<Item<'_>> = plan.list.iter().map(item).collect();
         let menu = entries::compose(self, &loaded, &items)?;
-        let switch = SwitchPlan::new(&loaded.boot, &menu, loader.as_ref(), &settings)?;
+        let switch = SwitchPlan::new(&loaded.boot, &menu, &settings)?;
         switch.check(self.places(), &settings)?;
         // Kernels are large; a cleanup may take them away again, and then they are copied at shutdown.
         for step in switch.steps().iter().filter(|step| matches!(step, Step::Copy(_))) {

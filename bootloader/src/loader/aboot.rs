@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Android's boot loader: `aboot-deploy` writes an image into one of two slots. Not proven on hardware.
+
+use formats::bls::Entry;
+
+use super::{AfterSwitch, Installed, Loader, LoaderError, Tool};
+
+/// `aboot-deploy`.
+#[derive(Debug, Clone, Copy)]
+pub struct Aboot;
+
+impl Loader for Aboot {
+    fn name(&self) -> &'static str {
+        "aboot"
+    }
+
+    fn after_switch(&self, _installed: &Installed, default: &Entry) -> Result<AfterSwitch, LoaderError> {
+        let key = |name| default.get(name).map(str::to_owned).ok_or(LoaderError::NoAboot(name));
+        let (image, config) = (key("aboot")?, key("abootcfg")?);
+        let args = ["-r", ".", "-c", &config, "-o", &default.options(), &image].map(str::to_owned).to_vec();
+        Ok(AfterSwitch::Run(Tool { program: "aboot-deploy", args }))
+    }
+}

@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Boot loaders with files of their own: what is written for them, and that they come to the same menu. Needs `grub-script-check`.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // the helpers of tests unwrap as the tests do
+#![allow(clippy::cloned_ref_to_slice_refs)] // a list of one reads as the longer ones
+
+mod world;
+
+use std::os::fd::AsFd;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use bootloader::loader::{Choice, Reads, select};
+use bootloader::{AfterSwitch, BootEntry, Change, PlanError, Report, examine};
+use formats::kernel_args::KernelArgs;
+use world::World;
+
+/// The loader as it is found now.
+fn look(world: &mut World) {
+    world.settings.installed = select(Choice::Auto, world.boot.as_fd()).unwrap();
+}
+
+/// A world with a loader that is found by this file.
+fn with_loader(path: &str, text: &str) -> World {
+    let mut world = World::new();
+    world.write(path, text);
+    look(&mut world);
+    world
+}
+
+/// A world whose loader begins to read at a link into the chosen set, which is not there yet.
+fn with_link(path: &str, target: &str) -> World {
+    let mut world = World::new();
+    let link = world.path(path);
+    std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+    symlink(target, link).unwrap();
+    look(&mut world);
+    world
+}
+
+fn read(world: &World, path: &str) -> String {
+    std::fs::read_to_string(world.path(path)).unwrap()
+}
+
+/// What the loader would do now, and that nothing is wrong with it.
+fn seen(world: &mut World) -> Vec<String> {
+    look(world);
+    let report = examine(world.places(), &world.settings).unwrap();
+    assert_eq!(report.problems, [""; 0], "{report:#?}");
+    deployments(&report)
+}
+
+fn deployments(report: &Report) -> Vec<String> {
+    report.entries.iter().filter_map(|entry| entry.deployment.clone()).collect()
+}
+
+/// Names and options that break what quotes them carelessly.
+fn nasty(world: &World) -> BootEntry {
+    let mut entry = world.nth(7, "nasty");
+    entry.os_name = "It's \"$(reboot)\" {1} \\ ; # & 100% grün".to_owned();
+    entry.options = KernelArgs::parse("root=LABEL=x dyndbg=\"file a.c +p\" a=$b c={d} e=f;g h=it's #i *");
+    entry
+}
+
+fn grub_script_check(text: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("grub.cfg");
+    std::fs::write(&path, text).unwrap();
+    let output = Command::new("grub-script-check").arg(&path).output();
+    let output = output.expect("grub-script-check is needed (package grub-common)");
+    assert!(output.status.success(), "{}\n{text}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn every_loader_comes_to_the_same_menu() {
+    for (path, target, file) in [
+        ("boot/syslinux/syslinux.cfg", "../loader/syslinux.cfg", "syslinux.cfg"),
+        ("boot/extlinux/extlinux.conf", "../loader/extlinux.conf", "extlinux.conf"),
+        ("boot/grub/grub.cfg", "../loader/grub.cfg", "grub.cfg"),
+        ("boot/grub2/grub.cfg", "../loader/grub.cfg", "grub.cfg"),
+        ("boot/uEnv.txt", "loader/uEnv.txt", "uEnv.txt"),
+    ] {
+        let mut world = with_link(path, target);
+        if file == "uEnv.txt" {
+            // Found by the file itself.
+            world.settings.installed = select(Choice::Uboot, world.boot.as_fd()).unwrap();
+        }
+        let (a, b, c) = (world.nth(1, "one"), world.nth(2, "two"), nasty(&world));
+        let mut last = Vec::new();
+        for menu in [vec![a.clone()], vec![b.clone(), a.clone()], vec![c.clone(), b], vec![a, c]] {
+            world.switch(&menu);
+            last = menu.iter().map(|entry| entry.deployment.to_string()).collect();
+            assert_eq!(seen(&mut world), last, "{file}");
+            let report = examine(world.places(), &world.settings).unwrap();
+            assert!(report.entries[0].default && report.loader != "none");
+        }
+        let text = read(&world, &format!("boot/loader/{file}"));
+        if file == "grub.cfg" {
+            grub_script_check(&text);
+        }
+        // A menu that boots something else is seen.
+        let broken = text.replace(&last[1].to_string(), "x").replace("vmlinuz-6.12.1", "vmlinuz-6.12.2");
+        world.write(&format!("boot/loader/{file}"), &broken);
+        look(&mut world);
+        assert!(!examine(world.places(), &world.settings).unwrap().problems.is_empty());
+    }
+}
+
+#[test]
+fn what_a_loader_reads_is_part_of_what_is_compared() {
+    let mut world = with_link("boot/grub/grub.cfg", "../loader/grub.cfg");
+    let menu = [world.nth(1, "one")];
+    assert_eq!(world.switch(&menu).change, Change::Entries);
+    assert_eq!(world.switch(&menu).change, Change::Nothing);
+    world.write("boot/loader/grub.cfg", "made by something else");
+    look(&mut world);
+    assert_eq!(world.switch(&menu).change, Change::Entries);
+    assert_eq!(seen(&mut world).len(), 1);
+    // A tree of U-Boot changes what it adds, and nothing else.
+    let mut world = World::new();
+    world.settings.installed = select(Choice::Uboot, world.boot.as_fd()).unwrap();
+    let mut entry = world.nth(1, "one");
+    world.switch(&[entry.clone()]);
+    entry.environment = Some("bootlimit=3\n# x".to_owned());
+    assert_eq!(world.switch(&[entry.clone()]).change, Change::Entries);
+    assert!(read(&world, "boot/loader/uEnv.txt").ends_with("/0\nbootlimit=3\n# x\n"));
+    entry.environment = Some("bootargs=quiet".to_owned());
+    let err = format!("{:#}", world.try_switch(&[entry]).unwrap_err());
+    assert!(err.contains("uEnv.txt as the boot loader uboot does: it shows 0 of 1 deployments"), "{err}");
+}
+
+#[test]
+fn lines_of_others_stay_in_syslinux() {
+    let config = "TIMEOUT 50\nlabel memtest\n  kernel /memtest\n  append x\n\nLABEL old\n\tKERNEL /ostree/gone/vmlinuz\n\
+                  \tAPPEND y\n# end\n";
+    let mut world = with_loader("boot/syslinux/syslinux.cfg", config);
+    let (a, b) = (world.nth(1, "one"), world.nth(2, "two"));
+    assert_eq!(world.settings.installed.reads(), Reads::Replaceable);
+    world.switch(&[a.clone()]);
+    assert!(world.path("boot/syslinux/syslinux.cfg").is_symlink());
+    look(&mut world);
+    world.switch(&[b, a]);
+    let text = read(&world, "boot/syslinux/syslinux.cfg");
+    let kept = "TIMEOUT 50\nlabel memtest\n  kernel /memtest\n  append x\n\n# end\nDEFAULT Test OS 1 1.0 (ostree:0)\nLABEL";
+    assert!(text.starts_with(kept), "{text}");
+    assert_eq!(seen(&mut world).len(), 2);
+
+    // Somebody's own default stays, and is told.
+    world.write(
+        "boot/loader/syslinux.cfg",
+        &text.replace("DEFAULT Test OS 1 1.0 (ostree:0)", "DEFAULT memtest"),
+    );
+    look(&mut world);
+    world.switch(&[world.nth(3, "three")]);
+    assert!(read(&world, "boot/loader/syslinux.cfg").contains("\nDEFAULT memtest\n"));
+    look(&mut world);
+    let problems = examine(world.places(), &world.settings).unwrap().problems;
+    assert!(
+        problems.len() == 1 && problems[0].ends_with("the boot loader boots \"memtest\""),
+        "{problems:?}"
+    );
+}
+
+/// What GRUB's first file says decides what is done with it, and there is one menu at each step.
+#[test]
+fn grub_from_a_generated_menu_to_ours_to_blscfg_and_back() {
+    let mut world = World::new();
+    let (a, b, c) = (world.nth(1, "one"), world.nth(2, "two"), world.nth(3, "three"));
+    world.switch(&[a.clone()]);
+    let link = world.state().entries[0].bootlink.to_string();
+    let entry = |title: &str, args: &str| {
+        format!("menuentry '{title}' {{\nlinux /boot/{}/vmlinuz-6.12.1 {args}\n}}\n", a.boot_dir())
+    };
+    let generated = format!("#\n# DO NOT EDIT THIS FILE\n#\n{}", entry("a", &format!("ostree={link}")));
+
+    // Somebody else's entries would get lost.
+    world.write("boot/grub/grub.cfg", &format!("{generated}{}", entry("Debian", "root=/dev/vda")));
+    look(&mut world);
+    let err = world.plan(&[b.clone()]).unwrap_err();
+    assert!(
+        matches!(&err, PlanError::Loader(_)) && err.to_string().contains("has settings or entries of others"),
+        "{err}"
+    );
+
+    world.write("boot/grub/grub.cfg", &generated);
+    look(&mut world);
+    let plan = world.plan(&[b.clone(), a.clone()]).unwrap();
+    let target = "../loader/grub.cfg".to_owned();
+    assert_eq!(plan.after, AfterSwitch::Link { path: "grub/grub.cfg".to_owned(), target });
+    for step in plan.steps() {
+        plan.run(&step, world.places(), &world.settings).unwrap();
+        // The old menu is the one that is read, and what it names is there.
+        look(&mut world);
+        assert_eq!(
+            deployments(&examine(world.places(), &world.settings).unwrap()),
+            [a.deployment.to_string()],
+            "{step}"
+        );
+    }
+    let outcome =
+        world.plan(&[b.clone(), a.clone()]).unwrap().apply(world.places(), &world.settings).unwrap();
+    assert_eq!(outcome.unfinished, None);
+    assert_eq!(seen(&mut world), [b.deployment.to_string(), a.deployment.to_string()]);
+    assert!(world.path("boot/grub/grub.cfg").is_symlink());
+
+    // By hand, to a GRUB that reads the entries itself; with the menu for one that cannot.
+    std::fs::remove_file(world.path("boot/grub/grub.cfg")).unwrap();
+    world.settings.boot_prefix = true;
+    world.write("boot/grub/grub.cfg", "set timeout=3\nblscfg\n");
+    look(&mut world);
+    assert_eq!(world.settings.installed.reads(), Reads::BootEntries);
+    world.switch(&[c.clone(), b.clone()]);
+    assert_eq!(seen(&mut world), [c.deployment.to_string(), b.deployment.to_string()]);
+    grub_script_check("if ! blscfg; then\n  configfile /loader/grub.cfg\nfi\n");
+    world.write("boot/grub/grub.cfg", "if ! blscfg; then\n  configfile /loader/grub.cfg\nfi\n");
+    assert_eq!(seen(&mut world), [c.deployment.to_string(), b.deployment.to_string()]);
+
+    // And back.
+    std::fs::remove_file(world.path("boot/grub/grub.cfg")).unwrap();
+    symlink("../loader/grub.cfg", world.path("boot/grub/grub.cfg")).unwrap();
+    assert_eq!(seen(&mut world), [c.deployment.to_string(), b.deployment.to_string()]);
+}
+
+#[test]
+fn the_file_on_the_efi_partition_is_written_once() {
+    let mut world = with_loader("boot/efi/EFI/debian/grub.cfg", "");
+    let (a, b) = (world.nth(1, "one"), world.nth(2, "two"));
+    let plan = world.plan(&[a.clone()]).unwrap();
+    assert!(matches!(&plan.after, AfterSwitch::Stub { text, .. } if text.contains("search --no-floppy --f")));
+    world.switch(&[a.clone()]);
+    let stub = read(&world, "boot/efi/EFI/debian/grub.cfg");
+    grub_script_check(&stub);
+    assert!(stub.contains("configfile ($root)/boot/loader/grub.cfg\n"), "{stub}");
+    assert_eq!(read(&world, "boot/efi/EFI/debian/grub.cfg.old"), "");
+    look(&mut world);
+    assert_eq!(world.plan(&[b.clone(), a.clone()]).unwrap().after, AfterSwitch::Nothing);
+    world.switch(&[b, a]);
+    assert_eq!(seen(&mut world).len(), 2);
+    assert_eq!(read(&world, "boot/efi/EFI/debian/grub.cfg"), stub);
+}
+
+/// Paths from the root of the file system that `/boot` is on, whatever the entries say.
+#[test]
+fn grub_finds_its_files_with_and_without_a_boot_partition() {
+    for (boot_prefix, expected) in [(false, "linux /boot/ostree/"), (true, "linux /boot/ostree/")] {
+        let mut world = with_link("boot/grub/grub.cfg", "../loader/grub.cfg");
+        world.settings.boot_prefix = boot_prefix;
+        world.switch(&[world.nth(1, "one")]);
+        assert!(read(&world, "boot/loader/grub.cfg").contains(expected));
+        assert_eq!(seen(&mut world).len(), 1);
+    }
+    let disk = world::disk::Disk::new("ext4", 32);
+    let mut world = World::with_boot(tempfile::tempdir().unwrap(), &disk.mount());
+    std::fs::create_dir(world.path("boot/grub")).unwrap();
+    symlink("../loader/grub.cfg", world.path("boot/grub/grub.cfg")).unwrap();
+    for (boot_prefix, expected) in [(false, "linux /ostree/"), (true, "linux /boot/ostree/")] {
+        world.settings.boot_prefix = boot_prefix;
+        look(&mut world);
+        world.switch(&[world.nth(1, "one")]);
+        assert!(read(&world, "boot/loader/grub.cfg").contains(expected));
+        assert_eq!(seen(&mut world).len(), 1);
+    }
+}
+
+#[test]
+fn a_loader_that_loads_one_initrd_gets_no_more() {
+    let sum = "ab".repeat(32);
+    for (choice, good) in
+        [(Choice::Uboot, false), (Choice::Extlinux, false), (Choice::Syslinux, true), (Choice::Grub2, true)]
+    {
+        let mut world = World::new();
+        world.settings.installed = select(choice, world.boot.as_fd()).unwrap();
+        world.write(&format!("boot/ostree/initramfs-overlays/{sum}.img"), "overlay");
+        let mut entry = world.nth(1, "one");
+        entry.overlay_initrds = vec![sum.parse().unwrap()];
+        match world.try_switch(&[entry]) {
+            Ok(_) => assert!(good, "{choice:?}"),
+            Err(err) => assert!(!good && err.to_string().contains("has several initrds"), "{err}"),
+        }
+    }
+}
+
+#[test]
+fn keys_of_all_but_the_default_follow_the_order() {
+    let mut world = World::new();
+    world.settings.except_default = vec![("grub_users".to_owned(), "\"\"".to_owned())];
+    let (a, b) = (world.nth(1, "one"), world.nth(2, "two"));
+    for menu in [[b.clone(), a.clone()], [a, b]] {
+        // As they are taken over from the entries that are there.
+        let mut menu = menu;
+        for entry in &mut menu {
+            let there = world
+                .state()
+                .entries
+                .into_iter()
+                .find(|old| old.deployment.as_ref() == Some(&entry.deployment));
+            entry.carried = there.map(|old| old.carried()).unwrap_or_default();
+        }
+        world.switch(&menu);
+        let users: Vec<bool> =
+            world.state().entries.iter().map(|e| e.entry.get("grub_users").is_some()).collect();
+        assert_eq!(users, [false, true]);
+    }
+    let mut world = with_link("boot/grub/grub.cfg", "../loader/grub.cfg");
+    world.settings.except_default = vec![("grub_users".to_owned(), "\"\"".to_owned())];
+    world.switch(&[world.nth(1, "one"), world.nth(2, "two")]);
+    let text = read(&world, "boot/loader/grub.cfg");
+    assert_eq!((text.matches("--unrestricted").count(), text.matches("--users ''").count()), (1, 1));
+    grub_script_check(&text);
+    assert_eq!(seen(&mut world).len(), 2);
+}
+
+mod tools {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A system whose `/boot` is a disk, so that switches are proven, and a tool that writes down how it was called.
+    fn with_tool(choice: Choice, tool: &str) -> (world::disk::Disk, World, tempfile::TempDir) {
+        let disk = world::disk::Disk::new("ext4", 32);
+        let mut world = World::with_boot(tempfile::tempdir().unwrap(), &disk.mount());
+        world.settings.installed = select(choice, world.boot.as_fd()).unwrap();
+        let bin = tempfile::tempdir().unwrap();
+        let script = "#!/bin/sh\necho \"${0##*/} $*\" >>\"${0%/*}/calls\"\n\
+                      test ! -e \"${0%/*}/broken\" || { echo 'no such device' >&2; exit 3; }\n";
+        let path = bin.path().join(tool);
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let paths = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());
+        world.settings.tool_path = Some(paths);
+        (disk, world, bin)
+    }
+
+    fn calls(bin: &tempfile::TempDir) -> Vec<String> {
+        let text = std::fs::read_to_string(bin.path().join("calls")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    const STAMP: &str = "boot/ostree-bootloader-update.stamp";
+
+    #[test]
+    fn zipl_runs_after_each_switch_until_it_succeeds() {
+        let (_disk, world, bin) = with_tool(Choice::Zipl, "zipl");
+        let (a, b, c) = (world.nth(1, "one"), world.nth(2, "two"), world.nth(3, "three"));
+        assert_eq!(world.switch(&[a.clone()]).unfinished, None);
+        assert_eq!(calls(&bin), ["zipl --secure auto -V"]);
+        assert!(!world.path(STAMP).exists());
+
+        // It fails: what the boot record names stays, and nothing is written over it.
+        std::fs::write(bin.path().join("broken"), "").unwrap();
+        let outcome = world.switch(&[b.clone()]);
+        let reason = "zipl: exit status: 3: no such device";
+        assert_eq!((outcome.unfinished.as_deref(), outcome.swept.removed.len()), (Some(reason), 0));
+        let old = [
+            "boot/loader.1/entries/ostree-1.conf".to_owned(),
+            format!("boot/{}/vmlinuz-6.12.1", a.boot_dir()),
+            format!("ostree/boot.1/testos/{}/0", a.boot_checksum),
+        ];
+        let there = || old.iter().all(|path| world.path(path).symlink_metadata().is_ok());
+        assert!(there() && read(&world, STAMP) == format!("{reason}\n"));
+        let linked = bootloader::linked_deployments(world.places(), &world.settings).unwrap();
+        assert!(linked.contains(&a.deployment) && linked.contains(&b.deployment));
+
+        bootloader::sweep(world.places(), &world.settings).unwrap();
+        let err = world.try_switch(&[c.clone()]).unwrap_err().to_string();
+        assert!(err.contains("still boots from the entries before it: zipl: exit status: 3"), "{err}");
+        assert!(there());
+        assert_eq!(examine(world.places(), &world.settings).unwrap().unfinished.as_deref(), Some(reason));
+        assert_eq!(calls(&bin).len(), 4);
+
+        // It is repaired: the next switch begins with what was left.
+        std::fs::remove_file(bin.path().join("broken")).unwrap();
+        world.switch(&[c]);
+        assert_eq!(calls(&bin).len(), 6);
+        assert!(!there() && !world.path(STAMP).exists());
+    }
+
+    /// Cut after any step, or by an error before the commit, the tool is not forgotten.
+    #[test]
+    fn a_cut_does_not_lose_the_stamp() {
+        let (_disk, world, bin) = with_tool(Choice::Zipl, "zipl");
+        let (a, b) = (world.nth(1, "one"), world.nth(2, "two"));
+        world.switch(&[a.clone()]);
+        let plan = world.plan(&[b.clone()]).unwrap();
+        let steps = plan.steps();
+        for step in &steps {
+            plan.run(step, world.places(), &world.settings).unwrap();
+        }
+        assert!(world.path(STAMP).exists());
+        let before = calls(&bin).len();
+        let (_, swept) = bootloader::sweep(world.places(), &world.settings).unwrap();
+        assert_eq!(calls(&bin).len(), before + 1);
+        assert!(!swept.removed.is_empty() && !world.path(STAMP).exists());
+
+        let broken = world.nth(3, "three");
+        std::fs::remove_dir(world.path(&format!("{}/sysroot", broken.deployment))).unwrap();
+        world.try_switch(&[broken]).unwrap_err();
+        assert!(!world.path(STAMP).exists());
+        assert_eq!(calls(&bin).len(), before + 1);
+    }
+
+    #[test]
+    fn aboot_gets_the_image_of_the_default() {
+        let (_disk, world, bin) = with_tool(Choice::Aboot, "aboot-deploy");
+        let files = [("vmlinuz", "k"), ("initramfs.img", "i"), ("aboot.img", "a")];
+        let entry = world.deployment("testos", &"01".repeat(32), &files);
+        world.switch(&[entry.clone()]);
+        let (tree, sum) = (entry.deployment.to_string(), entry.boot_checksum);
+        let expected = format!(
+            "aboot-deploy -r . -c /{tree}/usr/lib/ostree-boot/aboot.cfg -o root=LABEL=x quiet \
+             ostree=/ostree/boot.1/testos/{sum}/0 /ostree/testos-{sum}/aboot-6.12.1.img"
+        );
+        assert_eq!(calls(&bin), [expected]);
+    }
+
+    /// `grub-mkconfig` in place of the menu that is made here: what it fails at is found before the commit.
+    #[test]
+    fn a_generator_that_fails_changes_nothing() {
+        let mut world = with_link("boot/grub/grub.cfg", "../loader/grub.cfg");
+        let bin = tempfile::tempdir().unwrap();
+        let generator = bin.path().join("mkconfig");
+        let write = |script: &str| {
+            std::fs::write(&generator, format!("#!/bin/sh\n{script}")).unwrap();
+            std::fs::set_permissions(&generator, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        world.switch(&[world.nth(1, "one")]);
+        let before = world.dump();
+        world.settings.grub_generator = Some(generator.to_str().unwrap().to_owned());
+        let new = [world.nth(2, "two")];
+        for (script, reason) in [
+            ("echo no os-prober >&2; exit 1", "exit status: 1: no os-prober"),
+            ("exit 0", "has not written"),
+            ("echo 'menuentry a { linux /x ostree=/y; }' >$2", "is not what boots"),
+            ("echo '' >$2", "it shows 0 of 1 deployments"),
+        ] {
+            write(script);
+            let err = format!("{:#}", world.try_switch(&new).unwrap_err());
+            assert!(err.contains(reason), "{err}");
+            assert_eq!(world.dump(), before);
+        }
+        // One that does as 15_ostree does.
+        let sum = new[0].boot_checksum;
+        write(&format!(
+            "echo \"menuentry a {{\nlinux /boot/ostree/testos-{sum}/vmlinuz-6.12.1 root=LABEL=x quiet \
+             ostree=/ostree/boot.$_OSTREE_GRUB2_BOOTVERSION/testos/{sum}/0\ninitrd \
+             /boot/ostree/testos-{sum}/initramfs-6.12.1.img\n}}\" >\"$2\""
+        ));
+        world.switch(&new);
+        assert_eq!(seen(&mut world), [new[0].deployment.to_string()]);
+    }
+}
