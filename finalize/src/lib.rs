@@ -80,7 +80,11 @@ pub fn boot_complete(path: &Path) -> Result<()> {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(error) => return Err(error).with_context(|| format!("Renaming {NEXT_BOOTED} to {BOOTED}")),
     }
-    let Some(reason) = Sysroot::open(path)?.finalize_failure()? else { return Ok(()) };
+    let sysroot = Sysroot::open(path)?;
+    let Some(reason) = sysroot.finalize_failure()? else { return Ok(()) };
+    if let Err(error) = sysroot.keep_finalize_failure(&reason) {
+        log::warn!("{error:#}");
+    }
     let forgotten = Sysroot::open_for_change(path).and_then(|sysroot| sysroot.forget_finalize_failure());
     if let Err(error) = forgotten {
         log::warn!("{error:#}");

@@ -23,6 +23,7 @@ mod deployment;
 mod directory;
 mod entries;
 mod etc;
+mod failure;
 mod finalize;
 mod init;
 mod load;

@@ -106,8 +106,7 @@ impl Sysroot {
     /// Looks at everything that a status tells.
     pub fn status(&self) -> Result<Status> {
         let loaded = self.look()?;
-        // What cannot be read here is said by whoever needs it: a status goes on.
-        let failure = self.finalize_failure().unwrap_or_else(|error| Some(format!("{error:#}")));
+        let failure = self.last_failure(&loaded);
         let places = (loaded.find(Which::Pending), loaded.find(Which::Rollback));
         let rows = loaded.deployments.iter().enumerate();
         Ok(Status {

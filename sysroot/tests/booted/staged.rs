@@ -7,7 +7,7 @@ use std::path::Path;
 
 use formats::Checksum;
 use sysroot::deploy::{Base, DeployOptions, Edits};
-use sysroot::{Finalized, Origin, Retention, Sysroot};
+use sysroot::{Finalized, Origin, Retention, Sysroot, Topic};
 
 use crate::harness::{Case, Need};
 use crate::system::{
@@ -195,12 +195,21 @@ fn failure() {
     assert_eq!(list(), ["1*"]);
     assert!(matches!(try_finalize().unwrap(), Finalized::NothingStaged), "it is not tried again");
     assert!(Path::new(STAMP).exists(), "and its reason stays");
-    assert_eq!(told(), Some(error));
+    let noted = || {
+        status()
+            .notes
+            .iter()
+            .any(|note| note.topic == Topic::FinalizationFailed && note.text.contains(&error))
+    };
+    assert!(noted());
+    assert_eq!(told().as_ref(), Some(&error));
     assert_eq!(told(), None, "told once");
+    assert!(noted(), "and a status says it for the rest of the boot");
     let sysroot = open();
     let good = sysroot.boot_good(&sysroot.lock(|| ()).unwrap()).unwrap();
     assert_eq!(good.cleaned.deployments.len(), 1, "what failed is removed");
     stage();
+    assert!(!noted(), "until there is something new");
     finalize();
     assert_eq!(list(), ["2", "1*"]);
 }

@@ -166,6 +166,9 @@ pub(crate) fn finalize() -> sysroot::deploy::Deployed {
 pub(crate) fn told() -> Option<String> {
     let sysroot = open();
     let reason = sysroot.finalize_failure().unwrap();
+    if let Some(reason) = &reason {
+        sysroot.keep_finalize_failure(reason).unwrap();
+    }
     sysroot.forget_finalize_failure().unwrap();
     reason
 }
