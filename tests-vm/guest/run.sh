@@ -4,6 +4,9 @@ for port in /dev/vport*p*; do
     exec >"$port" 2>&1
 done
 
+# At a shutdown that the script has asked for it is told to end: after the last command.
+trap : TERM
+
 # section NAME COMMAND...: the command's output and its exit status.
 section() {
     echo "@@ section $1"

@@ -14,11 +14,13 @@ use crate::command;
 use crate::environment::Environment;
 use crate::image::Commit;
 
-/// A disk with one deployment, and copies of the kernel and initramfs that its best boot entry names.
+/// A disk, and copies of the kernel and initramfs that its best boot entry names.
 #[derive(Debug)]
 pub(crate) struct Disk {
-    /// The raw image.
+    /// The raw image of the root.
     pub(crate) image: PathBuf,
+    /// The raw image of a `/boot` of its own.
+    boot: Option<PathBuf>,
     /// The best boot entry.
     pub(crate) entry: BootEntry,
     /// Copy of the kernel.
@@ -34,56 +36,87 @@ pub(crate) fn make(environment: &Environment, commit: &Commit, directory: &Path)
     let mut script = in_namespace(include_str!("../host/make-disk.sh"));
     script.arg(&image).arg(environment.program("usr/bin/ostree")).arg(&commit.repo).arg(&commit.reference);
     let said = command::output(&mut script)?;
-    Ok((open(image, directory)?, said))
+    Ok((open(image, None)?, said))
 }
 
 impl Disk {
     /// A copy in another directory, to be written to.
     pub(crate) fn copy(&self, directory: &Path) -> Result<Self> {
-        let image = directory.join("disk.raw");
-        command::run(Command::new("cp").arg("--sparse=always").arg(&self.image).arg(&image))?;
-        open(image, directory)
+        let copy = |image: &PathBuf| {
+            let copy = directory.join(image.file_name().context("an image without a name")?);
+            command::run(Command::new("cp").arg("--sparse=always").arg(image).arg(&copy))?;
+            anyhow::Ok(copy)
+        };
+        open(copy(&self.image)?, self.boot.as_ref().map(copy).transpose()?)
+    }
+
+    /// The disk as it is now, after something has written to it.
+    pub(crate) fn read_again(self) -> Result<Self> {
+        open(self.image, self.boot)
+    }
+
+    /// The same with `/boot` on a disk of its own, mounted with these options of `fstab(5)`.
+    #[context("Giving /boot a disk of its own")]
+    pub(crate) fn separate_boot(self, options: &str) -> Result<Self> {
+        let boot = self.image.with_file_name("boot.raw");
+        self.run(include_str!("../host/separate-boot.sh"), &[boot.as_os_str(), OsStr::new(options)])?;
+        open(self.image, Some(boot))
+    }
+
+    /// The images with their serials.
+    pub(crate) fn images(&self) -> Vec<(PathBuf, &'static str)> {
+        let boot = self.boot.iter().map(|image| (image.clone(), "boot"));
+        std::iter::once((self.image.clone(), "root")).chain(boot).collect()
     }
 
     /// Runs a shell script with the file system as its working directory, and returns what it wrote.
     pub(crate) fn run(&self, script: &str, arguments: &[&OsStr]) -> Result<String> {
-        command::output(on_disk(&self.image).args(["sh", "-euc", script, "sh"]).args(arguments))
+        let boot = self.boot.as_deref();
+        command::output(on_disk(&self.image, boot).args(["sh", "-euc", script, "sh"]).args(arguments))
     }
 
-    /// The deployment that the best boot entry leads to, as `CHECKSUM.SERIAL`.
+    /// The deployment that the best boot entry leads to, as `STATEROOT/CHECKSUM.SERIAL`.
     pub(crate) fn deployment(&self) -> Result<String> {
         let link = self.entry.options.split(' ').find_map(|option| option.strip_prefix("ostree="));
         let link = link.context("the best boot entry has no ostree=")?;
-        let script = r#"basename "$(readlink -e "./$1")""#;
+        let script = r#"readlink -e "./$1" | sed 's|.*/ostree/deploy/\(.*\)/deploy/|\1/|'"#;
         Ok(self.run(script, &[OsStr::new(link)])?.trim().to_owned())
+    }
+
+    /// What a stateroot's journal has of all its boots; `filter` is for `journalctl(1)`.
+    pub(crate) fn journal(&self, stateroot: &str, filter: &[&str]) -> Result<String> {
+        let script = r#"dir=ostree/deploy/$1/var/log/journal; shift
+            exec journalctl --directory="$dir" --quiet --no-pager --output=cat "$@""#;
+        let arguments: Vec<&OsStr> = std::iter::once(&stateroot).chain(filter).map(OsStr::new).collect();
+        self.run(script, &arguments)
     }
 }
 
-/// Reads what a loader would boot.
-pub(crate) fn open(image: PathBuf, directory: &Path) -> Result<Disk> {
+/// Reads what a loader would boot, and copies it to where the image is.
+pub(crate) fn open(image: PathBuf, boot: Option<PathBuf>) -> Result<Disk> {
     let list = r#"for entry in boot/loader/entries/*.conf; do cat "$entry"; printf '\0'; done"#;
-    let entries = command::output(on_disk(&image).args(["sh", "-euc", list]))?;
+    let command = || on_disk(&image, boot.as_deref());
+    let entries = command::output(command().args(["sh", "-euc", list]))?;
     let entry = BootEntry::best(entries.split_terminator('\0')).context("Reading boot/loader/entries")?;
-    let kernel = take_from_boot(&image, &entry.linux, directory)?;
-    let initrd = take_from_boot(&image, &entry.initrd, directory)?;
+    let kernel = take_from_boot(command(), &image, &entry.linux)?;
+    let initrd = take_from_boot(command(), &image, &entry.initrd)?;
     let initrd = fs::read(&initrd).with_context(|| format!("Reading {}", initrd.display()))?;
-    Ok(Disk { image, entry, kernel, initrd })
+    Ok(Disk { image, boot, entry, kernel, initrd })
 }
 
-/// Copies a file that an entry names out of the image.
-fn take_from_boot(image: &Path, path: &str, directory: &Path) -> Result<PathBuf> {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let copy = directory.join(name);
-    // Root and /boot share a file system here: an entry may name the file with or without the prefix.
+/// Copies a file that an entry names to where the image is.
+fn take_from_boot(mut on_disk: Command, image: &Path, path: &str) -> Result<PathBuf> {
+    let copy = image.with_file_name(path.rsplit('/').next().unwrap_or(path));
+    // Where root and /boot share a file system, an entry may name the file with or without the prefix.
     let script = r#"path=${1#/}; [ -e "boot/$path" ] || path=${path#boot/}; cp "boot/$path" "$2""#;
-    command::run(on_disk(image).args(["sh", "-euc", script, "sh", path]).arg(&copy))?;
+    command::run(on_disk.args(["sh", "-euc", script, "sh", path]).arg(&copy))?;
     Ok(copy)
 }
 
-/// A command that runs another one with the image mounted as its working directory.
-fn on_disk(image: &Path) -> Command {
+/// A command that runs another one with the images mounted as its working directory.
+fn on_disk(image: &Path, boot: Option<&Path>) -> Command {
     let mut command = in_namespace(include_str!("../host/on-disk.sh"));
-    command.arg(image);
+    command.arg(image).arg(boot.unwrap_or(Path::new("")));
     command
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Bench, check};
+use super::Bench;
+use super::expect::check;
 use crate::budget::Tier;
 use crate::guest;
 use crate::machine::{Boot, Machine};

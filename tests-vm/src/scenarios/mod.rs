@@ -1,18 +1,28 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The scenarios, one a file, and the harness that runs them. A scenario that cannot run has failed.
 
+mod automounted_boot;
 mod busybox_initrd;
 mod dracut_full_boot;
+mod expect;
+mod menu;
 mod missing_target;
+mod mixed_with_c;
+mod mounted;
+mod readonly_boot;
+mod second_stateroot;
 mod staged_upgrade;
+mod system;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use libtest_mimic::{Arguments, Failed, Trial};
+
+use expect::check;
 
 use crate::budget;
 use crate::disk::{self, Disk};
@@ -41,10 +51,14 @@ struct Prepared {
 
 fn all() -> Vec<Scenario> {
     vec![
+        Scenario { name: "automounted_boot", run: automounted_boot::run },
         Scenario { name: "busybox_initrd", run: busybox_initrd::run },
-        Scenario { name: "dracut_full_boot::sysroot_readonly", run: dracut_full_boot::readonly },
-        Scenario { name: "dracut_full_boot::sysroot_writable", run: dracut_full_boot::writable },
+        Scenario { name: "dracut_full_boot", run: dracut_full_boot::run },
         Scenario { name: "missing_target", run: missing_target::run },
+        Scenario { name: "mixed_with_c::initramfs", run: mixed_with_c::initramfs },
+        Scenario { name: "mixed_with_c::userspace", run: mixed_with_c::userspace },
+        Scenario { name: "readonly_boot", run: readonly_boot::run },
+        Scenario { name: "second_stateroot", run: second_stateroot::run },
         Scenario { name: "staged_upgrade", run: staged_upgrade::run },
     ]
 }
@@ -91,12 +105,30 @@ impl Bench {
         };
         PREPARED.get_or_init(prepare).as_ref().map_err(|error| anyhow!("{error:#}"))
     }
-}
 
-/// Fails with what was seen, unless the condition holds.
-fn check(holds: bool, what: &str, seen: impl std::fmt::Debug) -> Result<()> {
-    if !holds {
-        bail!("{what}; seen: {seen:?}");
+    /// A fresh directory with files of these contents, to be laid over a version.
+    fn changes(&self, files: &[(&str, &[u8])]) -> Result<PathBuf> {
+        let changes = self.directory.join("changes");
+        if changes.exists() {
+            fs::remove_dir_all(&changes).context("Removing the former changes")?;
+        }
+        for (file, content) in files {
+            let file = changes.join(file);
+            fs::create_dir_all(file.parent().unwrap_or(&changes)).context("Creating the changes")?;
+            fs::write(&file, content).with_context(|| format!("Writing {}", file.display()))?;
+        }
+        Ok(changes)
     }
-    Ok(())
+
+    /// Commits what the ref of the tree holds in `repo`, a path on the disk, with the changes over it; the checksum.
+    fn add_version(&self, disk: &Disk, repo: &str, version: &str, changes: &Path) -> Result<String> {
+        let reference = &self.prepared()?.commit.reference;
+        let ostree = self.environment.program("usr/bin/ostree");
+        let arguments =
+            [ostree.as_os_str(), repo.as_ref(), reference.as_ref(), version.as_ref(), changes.as_os_str()];
+        let said = disk.run(include_str!("../../host/add-version.sh"), &arguments)?;
+        let (former, new) = said.trim().split_once('\n').context("two checksums were expected")?;
+        check(former != new, "the new version is another commit", &said)?;
+        Ok(new.to_owned())
+    }
 }

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A `/boot` on a disk of its own that is mounted read-only, and an upgrade with another initramfs. It runs full after
+//! staging, so the finalization fails; the old system is booted again, and tells it. When there is room again the same
+//! upgrade succeeds, finalized by a unit that an early unit of this boot has started.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use super::expect::{self, check};
+use super::system::{self, Ended, Extras, STATE};
+use super::{Bench, menu, mounted};
+use crate::guest::Credential;
+use crate::report::Report;
+
+/// What is asked in both boots.
+const ASK: &str = r#"
+section status ostree admin status --json
+section mounts cat /proc/self/mountinfo
+"#;
+
+/// Two blocks stay free: enough for the reason, too few for a set of entries.
+const STAGE_AND_FILL: &str = r#"
+section stage ostree admin deploy --stage debian/trixie/x86_64
+section fill sh -euc '
+    mount -o remount,rw /boot
+    dd if=/dev/zero of=/boot/filler bs=1M || true
+    truncate --size=-8K /boot/filler
+    mount -o remount,ro /boot'
+"#;
+
+/// The second unit is started by the first.
+const EARLY: [Credential; 2] = [
+    ("systemd.extra-unit.early.service", include_str!("../../guest/early.service")),
+    ("systemd.unit-dropin.local-fs.target", "[Unit]\nWants=early.service\n"),
+];
+
+const CHECK_AND_STAGE_AGAIN: &str = r#"
+section told journalctl -b -q --no-pager -o cat -u ostree-boot-complete.service
+section person ostree admin status
+section stamp test ! -e /boot/ostree/finalize-failure.stamp
+section version test ! -e /usr/share/tests-vm/version
+section early systemctl show --property=ActiveState,Result early.service
+section finalize systemctl show --property=ActiveState,Result ostree-finalize-staged.service
+section clear sh -euc 'mount -o remount,rw /boot; rm /boot/filler; mount -o remount,ro /boot'
+section stage ostree admin deploy --stage debian/trixie/x86_64
+"#;
+
+pub(super) fn run(bench: &Bench) -> Result<()> {
+    let prepared = bench.prepared()?;
+    let disk = prepared.disk.copy(&bench.directory)?.separate_boot("ro")?;
+    let (initramfs, content) = other_initramfs(bench)?;
+    let changes = bench.changes(&[("usr/share/tests-vm/version", b"2\n"), (&initramfs, &content)])?;
+    let first = &prepared.commit.checksum;
+    let second = bench.add_version(&disk, "ostree/repo", "2", &changes)?;
+
+    let script = [STATE, ASK, STAGE_AND_FILL].concat();
+    let Ended { report, disk, .. } = system::boot(bench, disk, &script, &Extras::default())?;
+    system::check_healthy(&report)?;
+    check_first(&report, first)?;
+    expect::ok(&report, &["stage", "fill"])?;
+    let reason = disk.run(menu::STAMP, &[])?;
+    check(reason.contains("No space left on device"), "the reason is kept", &reason)?;
+    check(disk.deployment()? == format!("debian/{first}.0"), "the old system is the default", &disk.entry)?;
+
+    let extras = Extras { credentials: &EARLY, ..Extras::default() };
+    let script = [STATE, ASK, CHECK_AND_STAGE_AGAIN].concat();
+    let Ended { report, disk, .. } = system::boot(bench, disk, &script, &extras)?;
+    check_first(&report, first)?;
+    check_told(&report, reason.trim())?;
+    menu::check_switched(&disk, &format!("debian/{second}.0"))?;
+    check(disk.initrd == content, "the entry names the other initramfs", &disk.entry)?;
+    system::check_orderly(&disk, "debian", "Bootloader updated")
+}
+
+/// The path of the tree's initramfs and what the next version has there: the same with another padding.
+fn other_initramfs(bench: &Bench) -> Result<(String, Vec<u8>)> {
+    let tree = &bench.prepared()?.tree.path;
+    let modules = tree.join("usr/lib/modules");
+    let entry = fs::read_dir(&modules)?.next().context("The tree has no kernel")??;
+    let path = entry.path().join("initramfs.img");
+    let mut content = fs::read(&path).with_context(|| format!("Reading {}", path.display()))?;
+    content.extend_from_slice(&[0; 4]);
+    Ok((format!("usr/lib/modules/{}/initramfs.img", entry.file_name().to_string_lossy()), content))
+}
+
+/// The first version runs, and its `/boot` is a file system of its own that refuses writes.
+fn check_first(report: &Report, commit: &str) -> Result<()> {
+    menu::check_first(report, "status", commit, "booted")?;
+    let mounts = mounted::table(report.section("mounts")?)?;
+    mounted::check_readonly(&mounts, "/boot")?;
+    mounted::check_own_boot(&mounts, "ext4")
+}
+
+/// The failure was told, once; and finalization waits for the next shutdown since early in the boot.
+fn check_told(report: &Report, reason: &str) -> Result<()> {
+    let failed = report.section("failed")?;
+    let only = failed.lines.len() == 1 && failed.text().starts_with("ostree-boot-complete.service");
+    check(only, "ostree-boot-complete.service has failed, and nothing else", failed)?;
+    expect::words(
+        report,
+        "told",
+        &format!("ostree-finalize-staged.service failed on previous boot: {reason}"),
+    )?;
+    expect::words(report, "person", reason)?;
+    expect::ok(report, &["stamp", "version", "clear", "stage"])?;
+    for unit in ["early", "finalize"] {
+        expect::lines(report, unit, &["ActiveState=active", "Result=success"])?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "\
+@@ section status
+  \"checksum\": \"c\",
+  \"booted\": true
+}
+@@ status 0
+@@ section mounts
+71 70 254:16 / /boot ro,relatime shared:2 - ext4 /dev/vdb ro
+@@ status 0
+@@ section failed
+ostree-boot-complete.service loaded failed failed Report
+@@ status 0
+@@ section told
+error: ostree-finalize-staged.service failed on previous boot: no room
+@@ status 0
+@@ section person
+* debian c.0
+warning: the last finalization failed: no room
+@@ status 0
+@@ section stamp
+@@ status 0
+@@ section version
+@@ status 0
+@@ section early
+Result=success
+ActiveState=active
+@@ status 0
+@@ section finalize
+Result=success
+ActiveState=active
+@@ status 0
+@@ section clear
+@@ status 0
+@@ section stage
+@@ status 0
+";
+
+    fn verdict(text: &str) -> Result<()> {
+        let report = Report::parse(text);
+        check_first(&report, "c")?;
+        check_told(&report, "no room")
+    }
+
+    #[test]
+    fn a_good_report_passes_and_each_change_of_it_fails() {
+        verdict(GOOD).unwrap();
+        for (from, to) in [
+            ("\"c\"", "\"d\""),
+            ("/boot ro", "/boot rw"),
+            ("254:16 / /boot", "254:16 /boot /boot"),
+            ("ostree-boot-complete.service", "other.service"),
+            ("failed Report\n", "failed Report\nother.service loaded failed failed Other\n"),
+            ("boot: no room", "boot: other"),
+            ("warning: the last finalization failed: no room\n", ""),
+            ("stamp\n@@ status 0", "stamp\n@@ status 1"),
+            ("version\n@@ status 0", "version\n@@ status 1"),
+            ("early\nResult=success", "early\nResult=exit-code"),
+            (
+                "finalize\nResult=success\nActiveState=active",
+                "finalize\nResult=success\nActiveState=inactive",
+            ),
+            ("clear\n@@ status 0", "clear\n@@ status 1"),
+            ("stage\n@@ status 0", "stage\n@@ status 1"),
+        ] {
+            assert!(GOOD.contains(from), "{from:?}");
+            assert!(verdict(&GOOD.replacen(from, to, 1)).is_err(), "{from:?} → {to:?}");
+        }
+    }
+}
