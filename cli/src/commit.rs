@@ -2,6 +2,7 @@
 //! `ostree commit`.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
@@ -68,11 +69,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "KEY=VALUE")]
     add_detached_metadata_string: Vec<String>,
     /// Set file ownership user id
-    #[arg(long, value_name = "UID")]
-    owner_uid: Option<u32>,
+    #[arg(long, value_name = "UID", allow_negative_numbers = true)]
+    owner_uid: Option<Owner>,
     /// Set file ownership group id
-    #[arg(long, value_name = "GID")]
-    owner_gid: Option<u32>,
+    #[arg(long, value_name = "GID", allow_negative_numbers = true)]
+    owner_gid: Option<Owner>,
     /// Canonicalize permissions in the same way bare-user does for hardlinked files
     #[arg(long)]
     canonical_permissions: bool,
@@ -112,6 +113,26 @@ pub(crate) struct Args {
     /// Override the timestamp of the commit
     #[arg(long)]
     timestamp: Option<String>,
+}
+
+/// An owner as the C tools take it: a negative number sets none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Owner(Option<u32>);
+
+impl FromStr for Owner {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // The greatest number is -1 to the kernel, which leaves the owner as it is then.
+        match text.parse() {
+            Ok(i64::MIN..=-1) => Ok(Self(None)),
+            Ok(number) => match u32::try_from(number) {
+                Err(_) | Ok(u32::MAX) => Err(format!("{text} is not in 0..={}", u32::MAX - 1)),
+                Ok(number) => Ok(Self(Some(number))),
+            },
+            Err(_) => Err(format!("{text} is no number")),
+        }
+    }
 }
 
 impl Args {
@@ -211,8 +232,8 @@ impl Args {
         });
         let wants_links = self.link_checkout_speedup || self.devino_canonical;
         Ok(TreeOptions {
-            uid: self.owner_uid,
-            gid: self.owner_gid,
+            uid: self.owner_uid.and_then(|owner| owner.0),
+            gid: self.owner_gid.and_then(|owner| owner.0),
             canonical_permissions: self.canonical_permissions,
             no_xattrs: self.no_xattrs,
             read_only_executables: self.mode_ro_executables,
@@ -311,4 +332,25 @@ fn pairs(given: &[String]) -> Result<Vec<(&str, &str)>> {
             pair.split_once('=').with_context(|| format!("Missing '=' in KEY=VALUE metadata '{pair}'"))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owners() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("1000", Some(1000)),
+            ("-1", None),
+            ("-2", None),
+            ("4294967294", Some(u32::MAX - 1)),
+        ] {
+            assert_eq!(text.parse(), Ok(Owner(expected)), "{text}");
+        }
+        for bad in ["", "x", "4294967295", "4294967296", "1.0"] {
+            assert!(bad.parse::<Owner>().is_err(), "{bad}");
+        }
+    }
 }

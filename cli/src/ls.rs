@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `ostree ls`.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use formats::Checksum;
 use formats::object::{FileMeta, Xattrs};
 use repo::{Entry, Repo, check_depth};
@@ -45,6 +45,9 @@ impl Args {
         for path in paths {
             let step = || format!("Inspecting path '{path}'");
             let entry = repo.lookup_from(root, path).with_context(step)?;
+            if path.ends_with('/') && matches!(entry, Entry::File(_)) {
+                return Err(anyhow!("Not a directory")).with_context(step);
+            }
             let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
             let path = format!("/{}", parts.join("/"));
             self.entry(&repo, &path, entry, out)?;

@@ -49,12 +49,8 @@ impl Args {
         if wants_detached {
             let commit = repo.resolve_rev(&self.object)?;
             let detached = repo.load_detached_metadata(&commit)?;
-            let empty = Value::array("{sv}", &[])?;
-            return self.metadata(
-                out,
-                detached.as_ref().unwrap_or(&empty),
-                self.print_detached_metadata_key.as_deref(),
-            );
+            let detached = detached.with_context(|| format!("No detached metadata for commit {commit}"))?;
+            return self.metadata(out, &detached, self.print_detached_metadata_key.as_deref());
         }
         if self.list_metadata_keys || self.print_metadata_key.is_some() {
             let commit = repo.load_commit(&repo.resolve_rev(&self.object)?)?;

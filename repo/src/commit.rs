@@ -223,6 +223,7 @@ impl Walk<'_, '_> {
         let meta = DirMeta::new(self.modify(&stat, xattrs, path))?;
         let data = meta.serialize();
         if let Some(known) = self.metas.get(&data) {
+            self.transaction.count_known_metadata();
             return Ok(*known);
         }
         let checksum = self.transaction.write_dirmeta(&meta)?;

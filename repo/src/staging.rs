@@ -256,7 +256,13 @@ impl Repo {
             names.extend(str::from_utf8(name).ok().map(str::to_owned));
             Ok(())
         })?;
-        for name in names.iter().filter(|name| *name != "cache" && !name.ends_with(LOCK_SUFFIX)) {
+        for name in names.iter().filter(|name| *name != "cache") {
+            if let Some(path) = name.strip_suffix(LOCK_SUFFIX) {
+                if !names.iter().any(|name| name == path) {
+                    self.clean_lock(tmp.as_fd(), name, &format!("tmp/{path}"))?;
+                }
+                continue;
+            }
             let ours = name.starts_with(PREFIX);
             let old = match statat(&tmp, name.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) => is_older(stat.st_mtime, self.settings().tmp_expiry),
@@ -278,10 +284,56 @@ impl Repo {
         }
         Ok(())
     }
+
+    /// Removes the lock `name` without the directory `path`, which somebody has left who was killed in between. One that is new
+    /// may be that of a directory that is about to be made.
+    fn clean_lock(&self, tmp: BorrowedFd<'_>, name: &str, path: &str) -> Result<()> {
+        let stat = statat(tmp, name, AtFlags::SYMLINK_NOFOLLOW);
+        if stat.is_ok_and(|stat| is_older(stat.st_mtime, self.settings().tmp_expiry))
+            && try_lock(&open_lock(self, path)?, LockKind::Exclusive)?
+        {
+            log::debug!("removing left-over tmp/{name}");
+            remove(self, path)?;
+        }
+        Ok(())
+    }
 }
 
 fn is_older(mtime: i64, age: Duration) -> bool {
     let mtime = u64::try_from(mtime)
         .map_or(SystemTime::UNIX_EPOCH, |secs| SystemTime::UNIX_EPOCH + Duration::from_secs(secs));
     SystemTime::now().duration_since(mtime).is_ok_and(|since| since > age)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{InitOptions, Mode};
+
+    #[test]
+    fn locks_that_killed_writers_left_go_once_they_are_old() {
+        let dir = tempfile::tempdir().unwrap();
+        let repo =
+            Repo::init(dir.path().join("repo"), &InitOptions { mode: Mode::Archive, collection_id: None })
+                .unwrap();
+        let tmp = dir.path().join("repo/tmp");
+        let make = |name: &str, old: bool| {
+            let file = File::create(tmp.join(name)).unwrap();
+            if old {
+                file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+            }
+            file
+        };
+        make("transaction-x-old-lock", true);
+        make("staging-x-old-lock", true);
+        make("transaction-x-new-lock", false);
+        make("transaction-x-held-lock", true);
+        let held = open_lock(&repo, "tmp/transaction-x-held").unwrap();
+        assert!(try_lock(&held, LockKind::Exclusive).unwrap());
+        repo.clean_tmp().unwrap();
+        let mut left: Vec<_> =
+            std::fs::read_dir(&tmp).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["cache", "transaction-x-held-lock", "transaction-x-new-lock"]);
+    }
 }

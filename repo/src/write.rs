@@ -101,6 +101,11 @@ impl Transaction<'_> {
         &self.stats
     }
 
+    /// A metadata object that was offered before.
+    pub(crate) fn count_known_metadata(&mut self) {
+        self.stats.metadata_total += 1;
+    }
+
     pub(crate) fn count_cache_hit(&mut self) {
         self.stats.content_total += 1;
         self.stats.cache_hits += 1;
