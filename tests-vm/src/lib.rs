@@ -13,6 +13,7 @@ mod cpio;
 mod demo;
 mod disk;
 mod environment;
+mod finalization;
 mod guest;
 mod image;
 mod machine;
@@ -36,6 +37,7 @@ usage: tests-vm COMMAND
   shell                   boot the system with a login on this terminal (ctrl-a x ends it)
   build-image             build the Debian tree that is committed, and print its path
   bench-tree              build the larger tree for benchmarks, and print its path
+  finalization            measure how long finalizing at shutdown takes, beside the C tools
 environment:
   OSTREE_RS_DESTDIR       our programs, as `./run install --destdir` lays them out
   OSTREE_RS_CACHE         cache directory (default: $HOME/.cache/ostree-rs)
@@ -58,7 +60,7 @@ fn dispatch(arguments: &[String]) -> Result<ExitCode> {
         println!("{USAGE}");
         return Ok(ExitCode::SUCCESS);
     }
-    let known = ["run", "demo", "shell", "build-image", "bench-tree"];
+    let known = ["run", "demo", "shell", "build-image", "bench-tree", "finalization"];
     if !known.contains(&command.as_str()) {
         bail!("unknown command {command:?}\n{USAGE}");
     }
@@ -70,6 +72,7 @@ fn dispatch(arguments: &[String]) -> Result<ExitCode> {
         "demo" => demo::run(&Environment::from_process()?)?,
         "shell" => shell::run(&Environment::from_process()?)?,
         "bench-tree" => println!("{}", bench_tree::build(&Environment::without_programs()?)?.display()),
+        "finalization" => finalization::run(&Environment::from_process()?)?,
         _ => println!("{}", image::build(&Environment::from_process()?)?.path.display()),
     }
     Ok(ExitCode::SUCCESS)

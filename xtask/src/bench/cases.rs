@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::{Bench, Side};
+use super::{Bench, Side, system};
 
 /// One thing that both programs do.
 pub(crate) struct Case {
@@ -17,6 +17,8 @@ pub(crate) struct Case {
     pub(crate) times: u32,
     /// It writes to the disk, so each run begins with nothing left to write.
     pub(crate) writes: bool,
+    /// Makes what all runs of a side start from; not measured.
+    pub(crate) setup: fn(&Bench, &Side) -> Result<()>,
     /// Makes the place as before the first run; not measured.
     pub(crate) prepare: fn(&Bench, &Side) -> Result<()>,
     /// The command line to measure.
@@ -30,7 +32,8 @@ pub(crate) const CASES: &[Case] = &[
         target: 0.5,
         times: 20,
         writes: false,
-        prepare: |_, _| Ok(()),
+        setup: nothing,
+        prepare: nothing,
         line: |_, side| side.line(["--version"]),
     },
     Case {
@@ -38,7 +41,8 @@ pub(crate) const CASES: &[Case] = &[
         target: 0.5,
         times: 20,
         writes: false,
-        prepare: |_, _| Ok(()),
+        setup: nothing,
+        prepare: nothing,
         line: |bench, side| side.line([repo_option(&bench.repo), "refs".into()]),
     },
     Case {
@@ -46,6 +50,7 @@ pub(crate) const CASES: &[Case] = &[
         target: 0.6,
         times: 1,
         writes: true,
+        setup: nothing,
         prepare: |_, side| {
             let repo = side.dir.join("repo");
             clear(&repo)?;
@@ -61,6 +66,7 @@ pub(crate) const CASES: &[Case] = &[
         target: 0.9,
         times: 1,
         writes: true,
+        setup: nothing,
         prepare: |_, side| clear(&side.dir.join("checkout")),
         line: |bench, side| {
             let to = side.dir.join("checkout").into();
@@ -72,46 +78,60 @@ pub(crate) const CASES: &[Case] = &[
         target: 0.5,
         times: 1,
         writes: false,
-        prepare: |_, _| Ok(()),
+        setup: nothing,
+        prepare: nothing,
         line: |bench, side| side.line([repo_option(&bench.repo), "fsck".into()]),
     },
     Case {
         name: "first deploy",
-        target: 0.9,
+        target: 0.6,
         times: 1,
         writes: true,
-        prepare: fresh_sysroot,
-        line: |_, side| {
-            let sysroot = sysroot_option(&side.dir.join("sysroot"));
-            side.line(["admin".into(), "deploy".into(), sysroot, "--os=bench".into(), "bench".into()])
+        setup: nothing,
+        prepare: system::empty,
+        line: |_, side| system::deploy(side, system::FIRST),
+    },
+    Case {
+        name: "second deploy, with the merge of `/etc`",
+        target: 0.5,
+        times: 1,
+        writes: true,
+        setup: system::first_deployed,
+        prepare: |bench, side| system::undeploy_second(bench, side),
+        line: |_, side| system::deploy(side, system::SECOND),
+    },
+    Case {
+        name: "`admin status`",
+        target: 0.5,
+        times: 20,
+        writes: false,
+        setup: system::both_deployed,
+        prepare: nothing,
+        line: |bench, side| side.line(["admin".into(), system::option(&bench.shared), "status".into()]),
+    },
+    Case {
+        name: "`admin config-diff`",
+        target: 0.5,
+        times: 5,
+        writes: false,
+        setup: system::both_deployed,
+        prepare: nothing,
+        line: |bench, side| {
+            side.line([
+                "admin".into(),
+                system::option(&bench.shared),
+                "config-diff".into(),
+                "--os=bench".into(),
+            ])
         },
     },
 ];
 
-/// Both start from a sysroot that the peer made; the objects are hard links to those of the shared repository.
-fn fresh_sysroot(bench: &Bench, side: &Side) -> Result<()> {
-    clear(&side.dir.join("checkout"))?;
-    let sysroot = side.dir.join("sysroot");
-    remove_sysroot(side)?;
-    std::fs::create_dir_all(&sysroot).with_context(|| format!("Creating {}", sysroot.display()))?;
-    let peer = &bench.theirs;
-    peer.run(["admin".into(), "init-fs".into(), OsString::from(&sysroot)])?;
-    peer.run(["admin".into(), "os-init".into(), sysroot_option(&sysroot), "bench".into()])?;
-    peer.run([
-        repo_option(&sysroot.join("ostree/repo")),
-        "pull-local".into(),
-        OsString::from(&bench.repo),
-        "bench".into(),
-    ])
+fn nothing(_: &Bench, _: &Side) -> Result<()> {
+    Ok(())
 }
 
-fn remove_sysroot(side: &Side) -> Result<()> {
-    let bench_dir = side.dir.parent().context("a side without a bench")?;
-    super::make_deployments_mutable(bench_dir)?;
-    clear(&side.dir.join("sysroot"))
-}
-
-fn clear(dir: &Path) -> Result<()> {
+pub(super) fn clear(dir: &Path) -> Result<()> {
     if dir.exists() {
         std::fs::remove_dir_all(dir).with_context(|| format!("Removing {}", dir.display()))?;
     }
@@ -120,15 +140,7 @@ fn clear(dir: &Path) -> Result<()> {
 
 /// `--repo=PATH`.
 pub(crate) fn repo_option(repo: &Path) -> OsString {
-    option("--repo=", repo)
-}
-
-fn sysroot_option(sysroot: &Path) -> OsString {
-    option("--sysroot=", sysroot)
-}
-
-fn option(name: &str, path: &Path) -> OsString {
-    let mut option = OsString::from(name);
-    option.push(path);
+    let mut option = OsString::from("--repo=");
+    option.push(repo);
     option
 }

@@ -18,10 +18,17 @@ use crate::workspace::Workspace;
 pub(crate) struct Sample {
     /// From before the start to after the end.
     pub(crate) wall: Duration,
-    /// Of all its threads, in user and kernel mode.
-    pub(crate) cpu: Duration,
-    /// Peak of the resident memory, in KiB.
-    pub(crate) peak_kib: u64,
+    /// Of all its threads, in user and kernel mode; unknown of what runs in a virtual machine.
+    pub(crate) cpu: Option<Duration>,
+    /// Peak of the resident memory, in KiB; likewise.
+    pub(crate) peak_kib: Option<u64>,
+}
+
+impl Sample {
+    /// One of which no more is known.
+    pub(crate) fn of_wall(wall: Duration) -> Self {
+        Self { wall, cpu: None, peak_kib: None }
+    }
 }
 
 /// Entry point of the `measure-one` program.
@@ -73,7 +80,8 @@ pub(crate) fn meter(workspace: &Workspace) -> Result<PathBuf> {
 fn parse(text: &str) -> Result<Sample> {
     let numbers: Vec<u64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     let [wall, cpu, peak_kib] = numbers.as_slice() else { bail!("not a measurement: {text:?}") };
-    Ok(Sample { wall: Duration::from_micros(*wall), cpu: Duration::from_micros(*cpu), peak_kib: *peak_kib })
+    let (wall, cpu) = (Duration::from_micros(*wall), Duration::from_micros(*cpu));
+    Ok(Sample { wall, cpu: Some(cpu), peak_kib: Some(*peak_kib) })
 }
 
 /// The middle value; the mean of the two in the middle of an even number.
@@ -92,7 +100,12 @@ mod tests {
     #[test]
     fn lines() {
         let sample = parse("1500 900 4096\n").unwrap();
-        assert_eq!((sample.wall.as_micros(), sample.cpu.as_micros(), sample.peak_kib), (1500, 900, 4096));
+        let expected = Sample {
+            wall: Duration::from_micros(1500),
+            cpu: Some(Duration::from_micros(900)),
+            peak_kib: Some(4096),
+        };
+        assert_eq!(sample, expected);
         assert!(parse("1500 900").is_err());
     }
 

@@ -2,8 +2,10 @@
 //! Our `ostree` beside the peer's, in turn, in one run on one file system.
 
 mod cases;
+mod finalization;
 mod measure;
 mod report;
+mod system;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -51,13 +53,18 @@ struct Bench {
     meter: PathBuf,
     /// The tree to commit.
     tree: PathBuf,
-    /// A bare repository with the tree, made by the peer: both programs read the same bytes.
+    /// A bare repository with the tree, made by the peer: both programs read the same bytes. `bench` is the tree, the
+    /// versions of a system are what [`system`] makes of it.
     repo: PathBuf,
+    /// A place for a sysroot that both programs read, which the peer makes.
+    shared: Side,
 }
 
-/// The samples of one case.
+/// The samples of one row.
 struct Measured {
-    case: &'static Case,
+    name: &'static str,
+    /// Our time over the peer's that we want at most.
+    target: f64,
     ours: Vec<Sample>,
     theirs: Vec<Sample>,
 }
@@ -99,21 +106,24 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let dir = workspace.target.join("bench");
     remove(&dir)?;
     let side = |name: &str, program: Vec<OsString>| Side { program, dir: dir.join(name) };
-    let theirs = peer.command_line().into_iter().map(PathBuf::into_os_string).collect();
+    let theirs: Vec<OsString> = peer.command_line().into_iter().map(PathBuf::into_os_string).collect();
     let bench = Bench {
         ours: side("ours", vec![program.into_os_string()]),
-        theirs: side("theirs", theirs),
+        theirs: side("theirs", theirs.clone()),
+        shared: side("shared", theirs),
         meter: measure::meter(workspace)?,
         tree,
         repo: dir.join("repo"),
     };
     let facts = report::Facts::gather(workspace, &bench)?;
     prepare(&bench)?;
+    let wanted = |name: &str| options.only.as_ref().is_none_or(|part| name.contains(part.as_str()));
     let mut measured = Vec::new();
-    for case in
-        CASES.iter().filter(|case| options.only.as_ref().is_none_or(|part| case.name.contains(part.as_str())))
-    {
+    for case in CASES.iter().filter(|case| wanted(case.name)) {
         measured.push(one(&bench, case, options.runs)?);
+    }
+    if wanted(finalization::NAME) && options.program.is_none() {
+        measured.push(finalization::measure(workspace, &peer)?);
     }
     ensure!(!measured.is_empty(), "no case has that name");
     let table = report::table(&measured);
@@ -130,7 +140,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 #[context("Preparing the repository that both programs read")]
 fn prepare(bench: &Bench) -> Result<()> {
     terminal::progress("committing the tree for the cases that read it");
-    for side in [&bench.ours, &bench.theirs] {
+    for side in [&bench.ours, &bench.theirs, &bench.shared] {
         std::fs::create_dir_all(&side.dir).with_context(|| format!("Creating {}", side.dir.display()))?;
     }
     bench.theirs.run([cases::repo_option(&bench.repo), "init".into()])?;
@@ -139,13 +149,18 @@ fn prepare(bench: &Bench) -> Result<()> {
         "commit".into(),
         "--branch=bench".into(),
         bench.tree.clone().into(),
-    ])
+    ])?;
+    system::commit_versions(bench)
 }
 
 /// A, B, A, B …: what disturbs the machine for a while disturbs both.
 #[context("Measuring {}", case.name)]
 fn one(bench: &Bench, case: &'static Case, runs: u32) -> Result<Measured> {
-    let mut measured = Measured { case, ours: Vec::new(), theirs: Vec::new() };
+    let (name, target) = (case.name, case.target);
+    let mut measured = Measured { name, target, ours: Vec::new(), theirs: Vec::new() };
+    for side in [&bench.theirs, &bench.ours] {
+        (case.setup)(bench, side)?;
+    }
     for round in 0..=runs.saturating_mul(case.times) {
         if round % 10 <= 1 || case.times == 1 {
             terminal::progress(&format!("{} {round}/{}", case.name, runs * case.times));
@@ -170,19 +185,19 @@ fn remove(dir: &Path) -> Result<()> {
     if !dir.exists() {
         return Ok(());
     }
-    make_deployments_mutable(dir)?;
+    for side in ["ours", "theirs", "shared"] {
+        make_deployments_mutable(&dir.join(side))?;
+    }
     std::fs::remove_dir_all(dir).with_context(|| format!("Removing {}", dir.display()))
 }
 
-fn make_deployments_mutable(dir: &Path) -> Result<()> {
-    for side in ["ours", "theirs"] {
-        let deployments = dir.join(side).join("sysroot/ostree/deploy/bench/deploy");
-        let Ok(entries) = std::fs::read_dir(&deployments) else { continue };
-        for entry in entries {
-            let path = entry?.path();
-            if path.is_dir() {
-                make_mutable(&path)?;
-            }
+/// Clears the flag on the deployments of the sysroot in the directory of a side.
+fn make_deployments_mutable(side: &Path) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(side.join(system::DEPLOYMENTS)) else { return Ok(()) };
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            make_mutable(&path)?;
         }
     }
     Ok(())
