@@ -46,6 +46,20 @@ pub(super) fn lines(report: &Report, section: &str, expected: &[&str]) -> Result
     Ok(())
 }
 
+/// For the tests of checks: a good report passes, and none of these changes of it does.
+#[cfg(test)]
+pub(super) fn assert_each_change_fails(
+    good: &str,
+    verdict: impl Fn(&Report) -> Result<()>,
+    changes: &[(&str, &str)],
+) {
+    verdict(&Report::parse(good)).unwrap();
+    for (from, to) in changes {
+        assert!(good.contains(from), "{from:?}");
+        assert!(verdict(&Report::parse(&good.replacen(from, to, 1))).is_err(), "{from:?} → {to:?}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -142,8 +142,7 @@ ConditionResult=yes
 
     #[test]
     fn a_good_report_passes_and_each_change_of_it_fails() {
-        check_second(&Report::parse(GOOD)).unwrap();
-        for (from, to) in [
+        let changes = [
             ("edit\n@@ status 0", "edit\n@@ status 1"),
             ("rollback\n@@ status 0", "rollback\n@@ status 1"),
             ("2\n", "1\n"),
@@ -156,9 +155,7 @@ ConditionResult=yes
             ("/boot/loader.1\n", "/boot/loader.1\n/boot/loader.tmp\n"),
             ("boot.1.1\n", "boot.1.1\n/sysroot/ostree/boot-switch\n"),
             ("boot.1.1\n", "boot.1.1\n/sysroot/ostree/boot.0\n"),
-        ] {
-            assert!(GOOD.contains(from), "{from:?}");
-            assert!(check_second(&Report::parse(&GOOD.replacen(from, to, 1))).is_err(), "{from:?} → {to:?}");
-        }
+        ];
+        expect::assert_each_change_fails(GOOD, check_second, &changes);
     }
 }
