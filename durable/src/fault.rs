@@ -5,6 +5,7 @@
 //! environment names what goes wrong:
 //!
 //! - `DURABLE_STOP=POINT`: the process ends at this [`point`] with status 77, as if it had been killed there.
+//! - `DURABLE_SIGNAL=INT` or `TERM`: and before that it sends itself this signal.
 //! - `DURABLE_MUTANT=NAME`: the program does on purpose what it must not (see [`Mutant`]). A test of power cuts
 //!   that does not notice this is no test.
 
@@ -58,6 +59,14 @@ pub fn point(name: &str) {
     /// What the tests take for "stopped where it was told to".
     const STOPPED: i32 = 77;
     if std::env::var_os("DURABLE_STOP").is_some_and(|stop| stop == name) {
+        let signal = match std::env::var("DURABLE_SIGNAL").as_deref() {
+            Ok("INT") => Some(rustix::process::Signal::INT),
+            Ok("TERM") => Some(rustix::process::Signal::TERM),
+            _ => None,
+        };
+        if let Some(signal) = signal {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
+        }
         std::process::exit(STOPPED);
     }
 }

@@ -12,6 +12,7 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -19,9 +20,13 @@ use std::time::Duration;
 use kernel::freeze::{Watchdog, freeze, freeze_and_thaw, thaw};
 use libtest_mimic::{Arguments, Trial};
 use rustix::io::Errno;
+use rustix::process::Signal;
 
-/// Makes this program freeze the mount that follows, and die.
+/// Makes this program freeze the mount that follows, and die of the signal that follows.
 const VICTIM: &str = "--freeze-and-die";
+
+/// What it dies of: a crash, Ctrl-C in the terminal, and a service manager that wants to end it.
+const SIGNALS: [(&str, Signal); 3] = [("KILL", Signal::KILL), ("INT", Signal::INT), ("TERM", Signal::TERM)];
 
 const TESTS: [(&str, fn()); 4] = [
     ("freezes_and_thaws", freezes_and_thaws),
@@ -32,8 +37,8 @@ const TESTS: [(&str, fn()); 4] = [
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [VICTIM, mount] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        freeze_and_die(Path::new(mount));
+    if let [VICTIM, mount, name] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        freeze_and_die(Path::new(mount), SIGNALS.iter().find(|(known, _)| *known == name).unwrap().1);
         return ExitCode::FAILURE;
     }
     let trial = |(name, test): (&str, fn())| {
@@ -139,18 +144,25 @@ fn thaws_when_the_parent_is_late_or_lets_go() {
 
 fn thaws_when_the_parent_is_killed() {
     each_file_system(|mounted| {
-        let status =
-            Command::new(std::env::current_exe().unwrap()).arg(VICTIM).arg(mounted.path()).status().unwrap();
-        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{status}");
-        assert!(wait_for_thaw(&mounted.root()), "the watchdog let the file system stay frozen");
+        for (name, signal) in SIGNALS {
+            let status = Command::new(std::env::current_exe().unwrap())
+                .arg(VICTIM)
+                .arg(mounted.path())
+                .arg(name)
+                .process_group(0)
+                .status()
+                .unwrap();
+            assert_eq!(status.signal(), Some(signal.as_raw()), "{status}");
+            assert!(wait_for_thaw(&mounted.root()), "{name}: the watchdog let the file system stay frozen");
+        }
     });
 }
 
-/// What `thaws_when_the_parent_is_killed` runs and loses.
-fn freeze_and_die(mount: &Path) {
+/// What `thaws_when_the_parent_is_killed` runs and loses, with its whole group, as a terminal does it.
+fn freeze_and_die(mount: &Path, signal: Signal) {
     let root = File::open(mount).unwrap();
     let watchdog = Watchdog::start(root.as_fd(), Duration::from_secs(30)).unwrap();
     freeze(root.as_fd()).unwrap();
-    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
+    rustix::process::kill_current_process_group(signal).unwrap();
     watchdog.stop();
 }

@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 
 use anyhow::{Context, Result, ensure};
 use bootloader::Settings;
+use durable::fault;
 use fn_error_context::context;
 use formats::bootlink::DeploymentPath;
 use repo::{Depth, prune};
@@ -48,6 +49,7 @@ impl Sysroot {
     pub(crate) fn clean_up(&self, _lock: &Lock, settings: &Settings, prune: bool) -> Result<Cleaned> {
         let loaded = self.look()?;
         check_whole(&loaded)?;
+        fault::point("clean-up");
         let mut cleaned = Cleaned::default();
         for path in self.unneeded_deployments(&loaded, settings)? {
             match remove_deployment(self, &path)? {
@@ -57,6 +59,7 @@ impl Sysroot {
         }
         self.update_refs(&loaded.boot.slot(), loaded.deployments.iter().map(|d| &d.path))?;
         if prune {
+            fault::point("prune");
             // What is still on the disk keeps its objects, whether an entry names it or not.
             let keep = self.deployments_on_disk()?.into_iter().map(|path| path.checksum).collect();
             let options = prune::Options {

@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::{Context, Result, bail};
+use durable::fault;
 use etc_merge::{Changes, Report, What};
 use fn_error_context::context;
 use rustix::fs::AtFlags;
@@ -50,6 +51,7 @@ pub(crate) fn merge(old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<(Changes
     let (defaults, current) = (directory::open(old, "usr/etc")?, directory::open(old, "etc")?);
     let target = directory::open(new, "etc")?;
     let changes = Changes::between(defaults.as_fd(), current.as_fd())?;
+    fault::point("merge");
     let report = changes.apply(current.as_fd(), target.as_fd())?;
     // It came with the old /etc, and says that the update has been seen to.
     remove_stamp(target.as_fd())?;

@@ -6,6 +6,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Context, Result};
+use durable::fault;
 use fn_error_context::context;
 use formats::bls::Entry;
 use formats::staged::Staged;
@@ -63,6 +64,7 @@ pub(crate) fn write(staged: &Staged) -> Result<()> {
         rustix::fs::openat(&dir, LOCKED, flags, Mode::from_raw_mode(0o640)).context("Creating its lock")?;
     }
     durable::replace(dir.as_fd(), RECORD, &staged.to_bytes(), Mode::from_raw_mode(0o644))?;
+    fault::point("staged");
     if staged.locked { Ok(()) } else { unlink(&dir, LOCKED) }
 }
 
@@ -71,6 +73,7 @@ pub(crate) fn write(staged: &Staged) -> Result<()> {
 pub(crate) fn remove() -> Result<()> {
     let Some(dir) = directory::find(CWD, DIR)? else { return Ok(()) };
     unlink(&dir, RECORD)?;
+    fault::point("unstage");
     unlink(&dir, LOCKED)
 }
 

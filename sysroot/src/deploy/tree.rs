@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use bootloader::Settings;
+use durable::fault;
 use etc_merge::Clash;
 use fn_error_context::context;
 use formats::Checksum;
@@ -61,6 +62,7 @@ impl<'a> Tree<'a> {
         let stateroot = format!("ostree/deploy/{}", plan.path.stateroot);
         make_dir(sysroot.root(), &format!("{stateroot}/deploy"), 0o755)?;
         let root = tree.check_out(plan)?;
+        fault::point("checkout");
         etc::create(root.as_fd())?;
         if let Some(merge) = plan.merge.as_ref().filter(|_| etc == Etc::Merged) {
             tree.merge_etc(directory::open(sysroot.root(), &merge.to_string())?.as_fd(), root.as_fd())?;
