@@ -5,30 +5,37 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 
-use crate::Arguments;
+use crate::{Arguments, boot_loader};
 
 /// Where a distribution has them.
 const MANUALS: &str = "usr/share/man/man1";
-const COMPLETIONS: [(Shell, &str); 3] = [
-    (Shell::Bash, "usr/share/bash-completion/completions/ostree"),
-    (Shell::Fish, "usr/share/fish/vendor_completions.d/ostree.fish"),
-    (Shell::Zsh, "usr/share/zsh/vendor-completions/_ostree"),
+const COMPLETIONS: [(Shell, &str, &str); 3] = [
+    (Shell::Bash, "usr/share/bash-completion/completions/", ""),
+    (Shell::Fish, "usr/share/fish/vendor_completions.d/", ".fish"),
+    (Shell::Zsh, "usr/share/zsh/vendor-completions/_", ""),
 ];
 
 /// Writes all of them below `destdir`, each in its place.
 pub fn write(destdir: &Path) -> Result<()> {
-    let mut command = Arguments::command();
+    for command in [Arguments::command(), boot_loader::Arguments::command()] {
+        write_of(command, destdir)?;
+    }
+    Ok(())
+}
+
+fn write_of(mut command: Command, destdir: &Path) -> Result<()> {
+    let name = command.get_name().to_owned();
     let manuals = destdir.join(MANUALS);
     fs::create_dir_all(&manuals).with_context(|| format!("Creating {}", manuals.display()))?;
     clap_mangen::generate_to(command.clone(), &manuals)
         .with_context(|| format!("Writing manual pages to {}", manuals.display()))?;
-    for (shell, path) in COMPLETIONS {
+    for (shell, before, after) in COMPLETIONS {
         let mut text = Vec::new();
-        clap_complete::generate(shell, &mut command, "ostree", &mut text);
-        write_file(&destdir.join(path), &text)?;
+        clap_complete::generate(shell, &mut command, &name, &mut text);
+        write_file(&destdir.join(format!("{before}{name}{after}")), &text)?;
     }
     Ok(())
 }
@@ -52,8 +59,10 @@ mod tests {
         assert!(read("usr/share/man/man1/ostree-admin-deploy.1").contains("\\-\\-karg\\-append"));
         assert!(read("usr/share/man/man1/ostree.1").contains("Example"));
         assert!(!dir.path().join("usr/share/man/man1/ostree-admin-instutil.1").exists());
-        for (_, path) in COMPLETIONS {
-            assert!(read(path).contains("stateroot-init"), "{path}");
+        assert!(read("usr/share/man/man1/ostree-bootloader-verify.1").contains("Example"));
+        for (_, before, after) in COMPLETIONS {
+            assert!(read(&format!("{before}ostree{after}")).contains("stateroot-init"), "{before}");
+            assert!(read(&format!("{before}ostree-bootloader{after}")).contains("regenerate"), "{before}");
         }
     }
 }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+pub mod boot_loader;
 mod cat;
 mod checkout;
 mod checksum;

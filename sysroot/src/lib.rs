@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod backing;
+mod boot_loader;
 mod cleanup;
 mod config;
 pub mod deploy;

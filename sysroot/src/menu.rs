@@ -2,7 +2,7 @@
 //! A new boot menu, and what it takes to get there: every change of the deployments ends here.
 
 use anyhow::Result;
-use bootloader::{Change, Outcome, SwitchPlan};
+use bootloader::{Change, Outcome, Settings, SwitchPlan};
 use formats::bootlink::DeploymentPath;
 use formats::staged::Staged;
 use log::warn;
@@ -55,7 +55,18 @@ impl Sysroot {
         items: &[Item<'_>],
         prune: bool,
     ) -> Result<Switched> {
-        let settings = self.boot_settings(loaded)?;
+        self.switch_menu_with(lock, loaded, items, prune, &self.boot_settings(loaded)?)
+    }
+
+    /// The same with settings that are not those of the configuration alone.
+    pub(crate) fn switch_menu_with(
+        &self,
+        lock: &Lock,
+        loaded: &Loaded,
+        items: &[Item<'_>],
+        prune: bool,
+        settings: &Settings,
+    ) -> Result<Switched> {
         let is_staged = |item: &Item<'_>| match item {
             Item::Old { index, .. } => loaded.deployments.get(*index).is_some_and(|d| d.staged),
             Item::New(_) => false,
@@ -63,8 +74,8 @@ impl Sysroot {
         let kept = items.first().filter(|item| is_staged(item));
         let items: Vec<Item<'_>> = items.iter().filter(|item| !is_staged(item)).cloned().collect();
         let entries = entries::compose(self, loaded, &items)?;
-        let plan = SwitchPlan::new(&loaded.boot, &entries, &settings)?;
-        let outcome = plan.apply(self.places(), &settings)?;
+        let plan = SwitchPlan::new(&loaded.boot, &entries, settings)?;
+        let outcome = plan.apply(self.places(), settings)?;
         let unstaged = match (&loaded.staged, kept) {
             (Some(record), Some(Item::Old { kernel_args: Some(args), .. })) => {
                 let kernel_args = Some(args.iter().map(str::to_owned).collect());
@@ -79,7 +90,7 @@ impl Sysroot {
         };
         self.touch()?;
         // The switch is made; that something old is still there is no reason to call it failed.
-        let cleaned = self.clean_up(lock, &settings, prune).unwrap_or_else(|error| {
+        let cleaned = self.clean_up(lock, settings, prune).unwrap_or_else(|error| {
             warn!("{error:#}; `ostree admin cleanup` tries again");
             Cleaned::default()
         });

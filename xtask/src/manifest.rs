@@ -42,6 +42,7 @@ const fn all(folder: &'static str, ending: &'static str) -> Source {
 /// The table.
 pub(crate) const MANIFEST: &[Row] = &[
     row(Source::Program("ostree"), "usr/bin/ostree", 0o755),
+    row(Source::Program("ostree-bootloader"), "usr/bin/ostree-bootloader", 0o755),
     row(Source::Static, "usr/lib/ostree/ostree-prepare-root", 0o755),
     row(Source::Program("ostree-remount"), "usr/lib/ostree/ostree-remount", 0o755),
     row(Source::Program("ostree-finalize-staged"), "usr/lib/ostree/ostree-finalize-staged", 0o755),
@@ -52,6 +53,8 @@ pub(crate) const MANIFEST: &[Row] = &[
         "usr/lib/systemd/system-generators/ostree-system-generator",
         0o755,
     ),
+    // For who links it into /etc/grub.d.
+    row(Source::File("grub-scripts/15_ostree"), "usr/libexec/libostree/grub2-15_ostree", 0o755),
     row(all("systemd-units", ".service"), "usr/lib/systemd/system", 0o644),
     row(all("systemd-units", ".conf"), "usr/lib/tmpfiles.d", 0o644),
     row(all("dracut/50ostree", ".sh"), "usr/lib/dracut/modules.d/50ostree", 0o755),

@@ -27,8 +27,8 @@ impl BootState {
     }
 
     /// Reads it as if the link `loader` led to `loader.VERSION`.
-    #[fn_error_context::context("Reading the new boot entries")]
-    pub(crate) fn read_as_if(places: Places<'_>, version: u8) -> Result<Self> {
+    #[fn_error_context::context("Reading the boot entries in loader.{version}")]
+    pub fn read_as_if(places: Places<'_>, version: u8) -> Result<Self> {
         Self::read_with(places, Some(LoaderLink::Version(version)))
     }
 

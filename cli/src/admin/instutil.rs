@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `ostree admin instutil`: what installers call.
 
-use anyhow::Result;
+use std::env;
+
+use anyhow::{Context, Result, bail};
+use bootloader::loader::grub2::Generator;
 use clap::Subcommand;
 use sysroot::Sysroot;
 
@@ -17,13 +20,45 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Grub2Generate(Grub2Generate),
     SetKargs(kargs::SetKargs),
 }
 
+/// Print menu entries for grub-mkconfig; called by /etc/grub.d/15_ostree
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: GRUB2_BOOT_DEVICE_ID=x ostree admin instutil grub2-generate")]
+pub(super) struct Grub2Generate {
+    /// Which of the two sets of entries, 0 or 1; by default that of $_OSTREE_GRUB2_BOOTVERSION, else the chosen one
+    #[arg(value_name = "BOOTVERSION")]
+    boot_version: Option<String>,
+}
+
 impl Args {
+    /// Whether it changes nothing.
+    pub(super) fn only_reads(&self) -> bool {
+        matches!(self.command, Command::Grub2Generate(_))
+    }
+
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
         match &self.command {
+            Command::Grub2Generate(args) => args.run(sysroot, out),
             Command::SetKargs(args) => args.run(sysroot, out),
         }
+    }
+}
+
+impl Grub2Generate {
+    fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
+        let version = self.boot_version.clone().or_else(|| env::var("_OSTREE_GRUB2_BOOTVERSION").ok());
+        let version = match version.as_deref() {
+            None => None,
+            Some("0") => Some(0),
+            Some("1") => Some(1),
+            Some(other) => bail!("There is no set of boot entries {other:?}, only 0 and 1"),
+        };
+        let device_id = env::var("GRUB2_BOOT_DEVICE_ID")
+            .context("Reading GRUB2_BOOT_DEVICE_ID: run grub-mkconfig, whose script 15_ostree sets it")?;
+        let with = Generator { device_id, prepare_root: env::var("GRUB2_PREPARE_ROOT_CACHE").ok() };
+        Ok(write!(out, "{}", sysroot.grub_entries(version, &with)?)?)
     }
 }

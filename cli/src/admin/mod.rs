@@ -80,6 +80,7 @@ impl Args {
             Command::Deploy(args) => args.run(&change()?, out),
             Command::FinalizeStaged(args) => args.run(path, out),
             Command::InitFs(args) => args.run(),
+            Command::Instutil(args) if args.only_reads() => args.run(&open()?, out),
             Command::Instutil(args) => args.run(&change()?, out),
             Command::Kargs(args) => args.run(&change()?, out),
             Command::LockFinalization(args) => args.run(&change()?, out),
@@ -97,14 +98,14 @@ impl Args {
 }
 
 /// Takes the sysroot's lock, and says so if somebody else has it.
-fn lock(sysroot: &Sysroot) -> Result<Lock> {
+pub(crate) fn lock(sysroot: &Sysroot) -> Result<Lock> {
     sysroot.lock(|| {
         eprintln!("Waiting for {}/ostree/lock, which another process holds", sysroot.path().display())
     })
 }
 
 /// Says what a new boot menu has changed.
-fn print_switched(done: &Switched, out: &mut Output<'_>) -> Result<()> {
+pub(crate) fn print_switched(done: &Switched, out: &mut Output<'_>) -> Result<()> {
     for warning in &done.plan.warnings {
         eprintln!("warning: {warning}");
     }

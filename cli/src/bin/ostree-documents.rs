@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Writes manual pages and shell completions of `ostree` below a directory, from the command line's own
+//! Writes manual pages and shell completions of `ostree` and `ostree-bootloader` below a directory, from the command line's own
 //! definition: `ostree-documents DESTDIR`.
 
 use std::path::Path;

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A sysroot as its boot loader sees it, and what its tools ask for.
+
+use anyhow::Result;
+use bootloader::loader::grub2::{Generator, generate};
+use bootloader::{BootState, Report, Settings};
+
+use crate::entries::Item;
+use crate::lock::Lock;
+use crate::menu::Switched;
+use crate::sysroot::Sysroot;
+
+impl Sysroot {
+    /// What the boot loader would show and boot, and what is wrong with that.
+    pub fn boot_report(&self) -> Result<Report> {
+        let settings = self.boot_settings(&self.look()?)?;
+        bootloader::examine(self.places(), &settings)
+    }
+
+    /// Writes entries, and what the boot loader reads beside them, anew, whether something has changed or not.
+    pub fn regenerate(&self, lock: &Lock) -> Result<Switched> {
+        let loaded = self.load()?;
+        let settings = Settings { rewrite: true, ..self.boot_settings(&loaded)? };
+        let items: Vec<Item<'_>> = (0..loaded.deployments.len()).map(Item::old).collect();
+        self.switch_menu_with(lock, &loaded, &items, false, &settings)
+    }
+
+    /// The entries of a set for `grub-mkconfig`; without a number those of the chosen one.
+    pub fn grub_entries(&self, boot_version: Option<u8>, with: &Generator) -> Result<String> {
+        let state = match boot_version {
+            Some(version) => BootState::read_as_if(self.places(), version)?,
+            None => BootState::read(self.places())?,
+        };
+        Ok(generate(state.entries.iter().map(|entry| &entry.entry), with))
+    }
+}
