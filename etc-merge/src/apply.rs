@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, FileType, Mode};
 use rustix::io::Errno;
 
 use crate::changes::{Change, Changes, What};
-use crate::copy::{copy_entry, names, open_dir_raw, remove};
+use crate::copy::{Copied, copy_entry, has_changed, names, open_dir_raw, remove};
 use crate::meta::Meta;
 
 /// What a merge did beyond applying each change.
@@ -34,14 +34,20 @@ pub struct Clash {
 
 const DIRECTORY_NOW: &str =
     "the new tree has a directory with content here, the local one was changed to a file";
+const CHANGING: &str = "it changed each time that it was read";
 const PARENT_IS_NONE: &str = "a parent of it is not a directory in the new tree";
 
 impl Changes {
     /// Applies the changes that were made in `current` to `new`, a fresh copy of the new defaults.
     pub fn apply(&self, current: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<Report> {
         let mut merge = Merge { current, new, report: Report::default() };
-        for Change { path, what } in &self.list {
-            merge.apply(path, *what).with_context(|| format!("Merging /etc/{}", path.display()))?;
+        for (index, Change { path, what }) in self.list.iter().enumerate() {
+            let listed_inside = self.list.get(index + 1).is_some_and(|next| next.path.starts_with(path));
+            let applied = match merge.apply(path, *what, listed_inside) {
+                Err(error) if has_changed(&error) => merge.clash(path, CHANGING),
+                other => other,
+            };
+            applied.with_context(|| format!("Merging /etc/{}", path.display()))?;
         }
         Ok(merge.report)
     }
@@ -55,42 +61,68 @@ struct Merge<'a> {
 }
 
 impl Merge<'_> {
-    fn apply(&mut self, path: &Path, what: What) -> Result<()> {
+    /// `listed_inside`: whether what is in a directory of this path is listed, and so comes by itself.
+    fn apply(&mut self, path: &Path, what: What, listed_inside: bool) -> Result<()> {
         let (parent, name) = split(path)?;
-        let target = match self.parent_in_new(parent, what != What::Removed)? {
+        // What vanishes while we look is not there to be carried over.
+        let source = match what {
+            What::Removed => None,
+            _ => match self.read_source(parent, &name)? {
+                Some(found) => Some(found),
+                None => return Ok(()),
+            },
+        };
+        let target = match self.parent_in_new(parent, source.is_some())? {
             Parent::Dir(dir) => dir,
             Parent::Missing => return Ok(()),
             Parent::NotADirectory => return self.clash(path, PARENT_IS_NONE),
         };
-        if what == What::Removed {
-            return remove(target.as_fd(), &name);
-        }
-        // What vanishes while we look is not there to be carried over.
-        let Some(source) = descend(self.current, parent)? else { return Ok(()) };
-        let meta = match Meta::read(source.as_fd(), &name) {
-            Err(Errno::NOENT) => return Ok(()),
-            other => other?,
-        };
+        let Some((source, meta)) = source else { return remove(target.as_fd(), &name) };
         let there = kind_of(target.as_fd(), &name)?;
         match (meta.kind(), there) {
             (FileType::Directory, Some(FileType::Directory)) => {}
             (_, Some(FileType::Directory)) if !is_empty(target.as_fd(), &name)? => {
                 return self.clash(path, DIRECTORY_NOW);
             }
-            // What is in an added directory is listed, and so comes by itself.
-            (FileType::Directory, _) if what == What::Added => {
+            (FileType::Directory, _) if what == What::Added && listed_inside => {
                 remove(target.as_fd(), &name)?;
                 rustix::fs::mkdirat(&target, &name, Mode::RWXU)?;
             }
-            _ => {
-                remove(target.as_fd(), &name)?;
-                if !copy_entry(source.as_fd(), &name, target.as_fd())? {
-                    self.report.skipped.push(path.to_owned());
-                }
-                return Ok(());
-            }
+            _ => return self.copy(path, source.as_fd(), &name, target.as_fd()),
         }
         Ok(meta.write(target.as_fd(), &name)?)
+    }
+
+    /// Copies beside what the new tree has, which goes when the copy is whole.
+    fn copy(
+        &mut self,
+        path: &Path,
+        source: BorrowedFd<'_>,
+        name: &CStr,
+        target: BorrowedFd<'_>,
+    ) -> Result<()> {
+        const BESIDE: &CStr = c".merging";
+        remove(target, BESIDE)?;
+        match copy_entry(source, name, target, BESIDE)? {
+            Copied::Done => {
+                remove(target, name)?;
+                Ok(rustix::fs::renameat(target, BESIDE, target, name)?)
+            }
+            Copied::OfNoKind => {
+                self.report.skipped.push(path.to_owned());
+                remove(target, name)
+            }
+            Copied::Gone => Ok(()),
+        }
+    }
+
+    /// The directory of a changed path in the current tree, and what the path is there now.
+    fn read_source(&self, parent: &Path, name: &CStr) -> Result<Option<(OwnedFd, Meta)>> {
+        let Some(source) = descend(self.current, parent)? else { return Ok(None) };
+        match Meta::read(source.as_fd(), name) {
+            Err(Errno::NOENT) => Ok(None),
+            other => Ok(Some((source, other?))),
+        }
     }
 
     fn clash(&mut self, path: &Path, why: &'static str) -> Result<()> {

@@ -3,17 +3,16 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, OsStr};
-use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
-use crate::copy::{names, open_dir, open_dir_raw};
+use crate::copy::{has_changed, names, open_dir, open_dir_raw, open_file};
 use crate::meta::Meta;
 
 /// All changes, in the order in which they must be applied: a directory before what is in it.
@@ -82,7 +81,7 @@ fn compare(
         let what = match (in_defaults.contains(name), in_current.contains(name)) {
             (true, false) => Some(What::Removed),
             (false, true) => Some(What::Added),
-            _ => compare_entry(defaults, current, name, &path, list)?.then_some(What::Modified),
+            _ => compare_entry(defaults, current, name, &path, list)?,
         };
         if what == Some(What::Added) {
             add_inside(current, name, &path, list)?;
@@ -108,45 +107,54 @@ fn add_inside(parent: BorrowedFd<'_>, name: &CStr, path: &Path, list: &mut Vec<C
     Ok(())
 }
 
-/// Whether an entry that both have differs; what differs inside a directory goes to `list`.
+/// How an entry that both have differs; what differs inside a directory goes to `list`. Programs may be writing to
+/// `current`: what changes its kind while it is read counts as modified, and is looked at again when it is copied.
 fn compare_entry(
     defaults: BorrowedFd<'_>,
     current: BorrowedFd<'_>,
     name: &CStr,
     path: &Path,
     list: &mut Vec<Change>,
-) -> Result<bool> {
-    let read = |dir| Meta::read(dir, name).with_context(|| format!("Reading /etc/{}", path.display()));
-    let (old, new) = (read(defaults)?, read(current)?);
+) -> Result<Option<What>> {
+    let reading = || format!("Reading /etc/{}", path.display());
+    let old = Meta::read(defaults, name).with_context(reading)?;
+    let new = match Meta::read(current, name) {
+        Err(Errno::NOENT) => return Ok(Some(What::Removed)),
+        other => other.with_context(reading)?,
+    };
     if old.kind() != new.kind() {
-        return Ok(true);
+        return Ok(Some(What::Modified));
     }
     let differs = match old.kind() {
         FileType::Directory => {
-            let (defaults, current) = (open_dir(defaults, name)?, open_dir(current, name)?);
-            compare(defaults.as_fd(), current.as_fd(), path, list)?;
-            false
+            let current = match open_dir(current, name) {
+                Err(error) if has_changed(&error) => return Ok(Some(What::Modified)),
+                other => other?,
+            };
+            compare(open_dir(defaults, name)?.as_fd(), current.as_fd(), path, list)?;
+            Ok(false)
         }
-        FileType::RegularFile => {
-            old.stat.st_size != new.stat.st_size
-                || !same_content(defaults, current, name)
-                    .with_context(|| format!("Comparing /etc/{}", path.display()))?
+        FileType::RegularFile if old.stat.st_size == new.stat.st_size => {
+            same_content(defaults, current, name).map(|same| !same)
         }
-        FileType::Symlink => {
-            let target = |dir| rustix::fs::readlinkat(dir, name, Vec::new());
-            target(defaults)? != target(current)?
-        }
-        _ => false,
+        FileType::RegularFile => Ok(true),
+        FileType::Symlink => same_link(defaults, current, name).map(|same| !same),
+        _ => Ok(false),
     };
-    Ok(differs || !old.same(&new))
+    let differs = match differs {
+        Err(error) if has_changed(&error) => true,
+        other => other.with_context(|| format!("Comparing /etc/{}", path.display()))?,
+    };
+    Ok((differs || !old.same(&new)).then_some(What::Modified))
+}
+
+fn same_link(a: BorrowedFd<'_>, b: BorrowedFd<'_>, name: &CStr) -> Result<bool> {
+    let target = |dir| rustix::fs::readlinkat(dir, name, Vec::new());
+    Ok(target(a)? == target(b)?)
 }
 
 fn same_content(a: BorrowedFd<'_>, b: BorrowedFd<'_>, name: &CStr) -> Result<bool> {
-    let open = |dir| -> Result<File> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(File::from(rustix::fs::openat(dir, name, flags, Mode::empty())?))
-    };
-    let (mut a, mut b) = (open(a)?, open(b)?);
+    let (mut a, mut b) = (open_file(a, name)?, open_file(b, name)?);
     let (mut from_a, mut from_b) = (vec![0; 32768], vec![0; 32768]);
     loop {
         let got = a.read(&mut from_a)?;

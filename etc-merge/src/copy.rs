@@ -25,23 +25,70 @@ pub fn copy_tree(from: BorrowedFd<'_>, name: &CStr, to: BorrowedFd<'_>, new_name
 /// mode of `to` itself stay.
 pub fn copy_contents(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     for name in names(from)? {
-        copy_entry(from, &name, to)?;
+        copy_entry(from, &name, to, &name)?;
     }
     Ok(())
 }
 
-/// Copies one entry, directories with their content; says whether it is of a kind that is copied.
-pub(crate) fn copy_entry(from: BorrowedFd<'_>, name: &CStr, to: BorrowedFd<'_>) -> Result<bool> {
-    let meta = Meta::read(from, name).with_context(|| format!("Reading {name:?}"))?;
-    copy_as(from, name, &meta, to, name)
+/// What became of an entry that was to be copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Copied {
+    /// It is there, directories with their content.
+    Done,
+    /// It is of a kind that is not copied.
+    OfNoKind,
+    /// It is gone: somebody has removed it since it was listed.
+    Gone,
+}
+
+/// Copies one entry to `new` in `to`, where nothing of this name may be. Programs may be writing to `from`: what changes
+/// its kind while it is read is read again.
+pub(crate) fn copy_entry(
+    from: BorrowedFd<'_>,
+    name: &CStr,
+    to: BorrowedFd<'_>,
+    new: &CStr,
+) -> Result<Copied> {
+    /// Whoever replaces a file does so once, and not in a circle.
+    const ATTEMPTS: usize = 4;
+    let mut last = Errno::AGAIN.into();
+    for _ in 0..ATTEMPTS {
+        let meta = match Meta::read(from, name) {
+            Err(Errno::NOENT) => return Ok(Copied::Gone),
+            other => other.with_context(|| format!("Reading {name:?}"))?,
+        };
+        match copy_as(from, name, &meta, to, new) {
+            Ok(true) => return Ok(Copied::Done),
+            Ok(false) => return Ok(Copied::OfNoKind),
+            Err(error) if has_changed(&error) => {
+                remove(to, new)?;
+                last = error;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last)
+}
+
+/// Whether an error means that something is no longer what it was when it was listed.
+pub(crate) fn has_changed(error: &anyhow::Error) -> bool {
+    let errno = error.root_cause().downcast_ref::<Errno>();
+    // `EINVAL` is what reading a link says that is none any more.
+    errno.is_some_and(|errno| {
+        matches!(
+            *errno,
+            Errno::NOENT | Errno::NOTDIR | Errno::ISDIR | Errno::LOOP | Errno::INVAL | Errno::NXIO
+        )
+    })
 }
 
 fn copy_as(from: BorrowedFd<'_>, name: &CStr, meta: &Meta, to: BorrowedFd<'_>, new: &CStr) -> Result<bool> {
     match meta.kind() {
         FileType::Directory => {
+            let source = open_dir(from, name)?;
             rustix::fs::mkdirat(to, new, Mode::RWXU)
                 .with_context(|| format!("Creating directory {new:?}"))?;
-            let (source, target) = (open_dir(from, name)?, open_dir(to, new)?);
+            let target = open_dir(to, new)?;
             copy_contents(source.as_fd(), target.as_fd())
                 .with_context(|| format!("In {}", name.to_string_lossy()))?;
         }
@@ -61,15 +108,24 @@ fn copy_as(from: BorrowedFd<'_>, name: &CStr, meta: &Meta, to: BorrowedFd<'_>, n
 }
 
 fn copy_file(from: BorrowedFd<'_>, name: &CStr, to: BorrowedFd<'_>, new: &CStr) -> Result<()> {
-    let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let write = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut source = File::from(rustix::fs::openat(from, name, read, Mode::empty())?);
+    let mut source = open_file(from, name)?;
     let mut target = File::from(rustix::fs::openat(to, new, write, Mode::RUSR | Mode::WUSR)?);
     match rustix::fs::ioctl_ficlone(&target, &source) {
         Ok(()) => Ok(()),
         // Anything but a clone is a copy: another file system, or one without reflinks. The standard library
         // takes copy_file_range where it can.
         Err(_) => std::io::copy(&mut source, &mut target).map(|_| ()).map_err(Into::into),
+    }
+}
+
+/// Opens a regular file, never through a link; a pipe that has taken its place since is not waited for.
+pub(crate) fn open_file(dir: BorrowedFd<'_>, name: &CStr) -> Result<File, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(dir, name, flags, Mode::empty())?;
+    match FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) {
+        FileType::RegularFile => Ok(File::from(file)),
+        _ => Err(Errno::NXIO),
     }
 }
 

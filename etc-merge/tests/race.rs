@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Programs that write to `/etc` while it is merged: the merge goes on.
+#![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
+
+use std::fs;
+use std::os::fd::AsFd;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use etc_merge::{Changes, Report, What};
+
+/// What an entry may be at a moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Absent,
+    File,
+    Link,
+    Directory,
+    Pipe,
+}
+
+const KINDS: [Kind; 5] = [Kind::Absent, Kind::File, Kind::Link, Kind::Directory, Kind::Pipe];
+
+fn clear(path: &Path) {
+    let _ = fs::remove_file(path);
+    let _ = fs::remove_dir_all(path);
+}
+
+fn make(path: &Path, kind: Kind) {
+    clear(path);
+    match kind {
+        Kind::Absent => {}
+        Kind::File => fs::write(path, "local").unwrap(),
+        Kind::Link => symlink("elsewhere", path).unwrap(),
+        Kind::Directory => {
+            fs::create_dir(path).unwrap();
+            fs::write(path.join("inside"), "local").unwrap();
+        }
+        Kind::Pipe => {
+            let mode = rustix::fs::Mode::RUSR;
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        }
+    }
+}
+
+fn kind(path: &Path) -> Kind {
+    match path.symlink_metadata() {
+        Err(_) => Kind::Absent,
+        Ok(meta) if meta.is_dir() => Kind::Directory,
+        Ok(meta) if meta.is_symlink() => Kind::Link,
+        Ok(meta) if meta.is_file() => Kind::File,
+        Ok(_) => Kind::Pipe,
+    }
+}
+
+/// A directory with the trees `old`, `current` and `new`.
+fn trees() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["old", "current", "new"] {
+        fs::create_dir(dir.path().join(name)).unwrap();
+        fs::write(dir.path().join(name).join("other"), name).unwrap();
+    }
+    dir
+}
+
+/// Every change of kind between the look and the copy. What counts is what is there when it is copied.
+#[test]
+fn what_changes_after_it_was_listed() {
+    for listed in KINDS {
+        for copied in KINDS {
+            let dir = trees();
+            let open = |name: &str| fs::File::open(dir.path().join(name)).unwrap();
+            let (old, current, new) = (open("old"), open("current"), open("new"));
+            make(&dir.path().join("current/x"), listed);
+            let changes = Changes::between(old.as_fd(), current.as_fd()).unwrap();
+            make(&dir.path().join("current/x"), copied);
+            let report = changes.apply(current.as_fd(), new.as_fd()).unwrap();
+            let skipped = listed != Kind::Absent && copied == Kind::Pipe;
+            assert_eq!((report.clashes.len(), report.skipped.len()), (0, usize::from(skipped)));
+            // What was not there yet was no change; a pipe is never copied.
+            let expected = match (listed, copied) {
+                (Kind::Absent, _) | (_, Kind::Pipe) => Kind::Absent,
+                (_, copied) => copied,
+            };
+            assert_eq!(kind(&dir.path().join("new/x")), expected, "{listed:?} {copied:?}");
+            let inside = fs::read_to_string(dir.path().join("new/x/inside")).unwrap_or_default();
+            assert_eq!(inside == "local", expected == Kind::Directory, "{listed:?} {copied:?}");
+            assert_eq!(fs::read_to_string(dir.path().join("new/other")).unwrap(), "current");
+        }
+    }
+}
+
+/// A default that is replaced, removed and made again while everything is read, some hundred times.
+#[test]
+fn what_changes_all_the_time() {
+    let dir = trees();
+    for tree in ["old", "current", "new"] {
+        for name in ["x", "d"] {
+            make(&dir.path().join(tree).join(name), Kind::Directory);
+        }
+    }
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let places = [dir.path().join("current/x"), dir.path().join("current/d/inside")];
+            for kind in KINDS.iter().cycle() {
+                places.iter().for_each(|place| make(place, *kind));
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        let merge = || -> anyhow::Result<Report> {
+            let open = |name: &str| fs::File::open(dir.path().join(name)).unwrap();
+            let (old, current) = (open("old"), open("current"));
+            let changes = Changes::between(old.as_fd(), current.as_fd())?;
+            clear(&dir.path().join("merged"));
+            fs::create_dir(dir.path().join("merged")).unwrap();
+            let merged = open("merged");
+            let report = changes.apply(current.as_fd(), merged.as_fd())?;
+            assert!(changes.list.iter().any(|change| change.what == What::Modified), "`other` was edited");
+            assert_eq!(fs::read_to_string(dir.path().join("merged/other")).unwrap(), "current");
+            assert!(!dir.path().join("merged/.merging").exists());
+            Ok(report)
+        };
+        let failed = (0..400).find_map(|_| merge().err());
+        done.store(true, Ordering::Relaxed);
+        assert!(failed.is_none(), "{:#}", failed.unwrap());
+    });
+}
