@@ -91,7 +91,15 @@ fn what_changes_after_it_was_listed() {
     }
 }
 
-/// A default that is replaced, removed and made again while everything is read, some hundred times.
+/// Exchanges two entries; one of them is not there for a moment.
+fn rename_to_and_fro(one: &Path, other: &Path, absent: &Path) {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).unwrap();
+    fs::rename(one, absent).unwrap();
+    fs::rename(absent, one).unwrap();
+}
+
+/// A default that is replaced, removed and made again while everything is read, in each of some hundred merges.
 #[test]
 fn what_changes_all_the_time() {
     let dir = trees();
@@ -103,11 +111,18 @@ fn what_changes_all_the_time() {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let places = [dir.path().join("current/x"), dir.path().join("current/d/inside")];
-            for kind in KINDS.iter().cycle() {
-                places.iter().for_each(|place| make(place, *kind));
-                if done.load(Ordering::Relaxed) {
-                    break;
+            // All kinds are there already, so that a change takes one call.
+            let pool = dir.path().join("pool");
+            fs::create_dir(&pool).unwrap();
+            let mut places = vec![dir.path().join("current/x"), dir.path().join("current/d/inside")];
+            for kind in [Kind::File, Kind::Link, Kind::Directory, Kind::Pipe] {
+                places.push(pool.join(format!("{kind:?}")));
+                make(places.last().unwrap(), kind);
+            }
+            let absent = pool.join("absent");
+            while !done.load(Ordering::Relaxed) {
+                for pair in places.windows(2) {
+                    rename_to_and_fro(&pair[0], &pair[1], &absent);
                 }
             }
         });
@@ -124,7 +139,7 @@ fn what_changes_all_the_time() {
             assert!(!dir.path().join("merged/.merging").exists());
             Ok(report)
         };
-        let failed = (0..400).find_map(|_| merge().err());
+        let failed = (0..300).find_map(|_| merge().err());
         done.store(true, Ordering::Relaxed);
         assert!(failed.is_none(), "{:#}", failed.unwrap());
     });
