@@ -54,14 +54,22 @@ impl Repo {
         let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC;
         let file = openat(self.dir(), LOCK, flags, Mode::from_raw_mode(0o660));
         let file = file.with_context(|| format!("Opening {}/{LOCK}", self.path().display()))?;
-        let start = Instant::now();
+        let (start, mut told) = (Instant::now(), false);
         while !try_lock(&file, kind).with_context(|| format!("Locking {}", self.path().display()))? {
             match self.settings().lock_timeout {
                 Some(timeout) if start.elapsed() >= timeout => {
                     let path = self.path().display().to_string();
                     return Err(RepoError::Locked { path, seconds: timeout.as_secs() }.into());
                 }
-                _ => sleep(RETRY),
+                _ => {
+                    if !std::mem::replace(&mut told, true) {
+                        log::warn!(
+                            "Waiting for {}/{LOCK}, which another process holds",
+                            self.path().display()
+                        );
+                    }
+                    sleep(RETRY);
+                }
             }
         }
         Ok(LockGuard(Some(file)))
