@@ -131,10 +131,9 @@ impl Sysroot {
         slot: &bootloader::Slot,
         deployments: impl Iterator<Item = &'a DeploymentPath>,
     ) -> Result<()> {
-        let prefix = format!("{REFS}{}/{}/", slot.boot_version, slot.sub_boot_version);
         let mut wanted = BTreeSet::new();
         for (index, path) in deployments.enumerate() {
-            let name = format!("{prefix}{index}");
+            let name = ref_name(slot, index);
             self.repo().set_ref(&name.parse()?, &path.checksum)?;
             wanted.insert(name);
         }
@@ -146,6 +145,11 @@ impl Sysroot {
         }
         Ok(())
     }
+}
+
+/// The name of the ref of a deployment in the menu.
+pub(crate) fn ref_name(slot: &bootloader::Slot, index: usize) -> String {
+    format!("{REFS}{}/{}/{index}", slot.boot_version, slot.sub_boot_version)
 }
 
 /// Refuses to remove anything by a boot menu that is not the whole truth: what cannot be found now would count as what

@@ -35,6 +35,7 @@ mod origin;
 mod preflight;
 mod reorder;
 mod retention;
+mod spare;
 mod staged;
 mod status;
 mod switch;

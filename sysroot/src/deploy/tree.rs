@@ -12,12 +12,14 @@ use fn_error_context::context;
 use formats::Checksum;
 use formats::bootlink::DeploymentPath;
 use repo::CheckoutOptions;
+use repo::Refspec;
 use rustix::fs::IFlags;
 
 use super::{DeployPlan, boot_files};
 use crate::entries::NewDeployment;
 use crate::init::make_dir;
 use crate::load::Loaded;
+use crate::spare::spare;
 use crate::{Sysroot, backing, cleanup, directory, etc, preflight, var};
 
 /// A tree that nothing refers to yet. Dropped without [`Tree::keep`], it is removed again, unless the switch failed
@@ -30,6 +32,8 @@ pub(super) struct Tree<'a> {
     etc: Option<[usize; 3]>,
     clashes: Vec<Clash>,
     boot_checksum: Option<Checksum>,
+    /// The ref that keeps its objects.
+    spared: Refspec,
 }
 
 /// What is in the new `/etc`.
@@ -58,6 +62,7 @@ impl<'a> Tree<'a> {
             etc: None,
             clashes: Vec::new(),
             boot_checksum: None,
+            spared: spare(sysroot, loaded, &plan.path.checksum)?,
         };
         let stateroot = format!("ostree/deploy/{}", plan.path.stateroot);
         make_dir(sysroot.root(), &format!("{stateroot}/deploy"), 0o755)?;
@@ -116,9 +121,12 @@ impl<'a> Tree<'a> {
 
 impl Drop for Tree<'_> {
     fn drop(&mut self) {
-        if !self.kept
-            && let Err(error) = cleanup::remove_unlinked(self.sysroot, &self.path, self.settings)
-        {
+        if self.kept {
+            return;
+        }
+        let removed = cleanup::remove_unlinked(self.sysroot, &self.path, self.settings)
+            .and_then(|()| self.sysroot.repo().delete_ref(&self.spared));
+        if let Err(error) = removed {
             log::warn!(
                 "Removing the unfinished {}: {error:#}; `ostree admin cleanup` tries again",
                 self.path

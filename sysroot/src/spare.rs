@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Keeping the objects of a deployment while it is made. Its tree is made of links to them, but whoever prunes the
+//! repository goes by refs, and the deployment gets its own only with the boot menu (ostree#2337).
+
+use anyhow::Result;
+use fn_error_context::context;
+use formats::Checksum;
+use repo::Refspec;
+
+use crate::cleanup::ref_name;
+use crate::load::Loaded;
+use crate::sysroot::Sysroot;
+
+/// A ref to the commit. The next cleanup of ours or of the C tools removes it if nobody else does: its name is that of a
+/// deployment behind the last one.
+pub(crate) fn spare(sysroot: &Sysroot, loaded: &Loaded, commit: &Checksum) -> Result<Refspec> {
+    let name = ref_name(&loaded.boot.slot(), loaded.deployments.len()).parse()?;
+    make(sysroot, &name, commit).map(|()| name)
+}
+
+#[context("Sparing commit {commit}")]
+fn make(sysroot: &Sysroot, name: &Refspec, commit: &Checksum) -> Result<()> {
+    let repo = sysroot.repo();
+    // Who prunes is alone with the repository: what is there now is whole, and stays.
+    let _lock = repo.lock_shared()?;
+    repo.load_commit(commit)?;
+    repo.set_ref(name, commit)
+}
