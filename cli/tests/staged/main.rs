@@ -8,18 +8,20 @@
 
 #[path = "../../../sysroot/tests/booted/harness.rs"]
 mod harness;
+#[path = "../programs/mod.rs"]
+mod programs;
 #[path = "../../../sysroot/tests/booted/system.rs"]
 mod system;
 #[path = "../../../sysroot/tests/world/mod.rs"]
 mod world;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use harness::{Case, Need};
-use system::{Boot, RECORD, default_entry, deployment, list, record};
+use programs::{boot, fails, ok, run};
+use system::{RECORD, default_entry, deployment, list, record};
 
 const CASES: &[Case] = &[
     ("an_update_by_hand", Need::Nothing, update),
@@ -28,38 +30,11 @@ const CASES: &[Case] = &[
     ("a_staged_deployment_is_given_up", Need::Nothing, give_up),
     ("a_failure_is_told_once", Need::Nothing, failure),
     ("readonly_mounts_stay_so", Need::Nothing, readonly),
-    ("status_is_that_of_the_c_tools", Need::Peer, status_beside_theirs),
+    ("status_is_that_of_the_c_tools", Need::NewestPeer, status_beside_theirs),
 ];
 
 fn main() -> ExitCode {
     harness::run(CASES)
-}
-
-/// A running system that has the command.
-fn boot() {
-    let bytes = fs::read(env!("CARGO_BIN_EXE_ostree")).unwrap();
-    system::boot(system::installed(&Boot::Bound), &Boot::Bound);
-    let path = Path::new(system::PROGRAMS).join("ostree");
-    fs::write(&path, bytes).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-fn run(program: &str, arguments: &str) -> (bool, String) {
-    let output = Command::new(program).arg("admin").args(arguments.split(' ')).output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8(said).unwrap())
-}
-
-fn ok(arguments: &str) -> String {
-    let (done, said) = run("ostree", arguments);
-    assert!(done, "{arguments}: {said}");
-    said
-}
-
-fn fails(arguments: &str) -> String {
-    let (done, said) = run("ostree", arguments);
-    assert!(!done, "{arguments}: {said}");
-    said
 }
 
 fn update() {

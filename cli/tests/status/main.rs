@@ -29,7 +29,7 @@ const CASES: &[Case] = &[
     ("a_terminal_shows_more_than_a_pipe", Need::Nothing, terminal),
     ("nothing_is_needed_to_look", Need::Nothing, nothing_needed),
     ("signatures_are_refused_by_name", Need::Nothing, signatures),
-    ("a_pipe_gets_the_lines_of_the_c_tools", Need::Peer, beside_theirs),
+    ("a_pipe_gets_the_lines_of_the_c_tools", Need::NewestPeer, beside_theirs),
 ];
 
 fn main() -> ExitCode {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Runs each case as this program again: as root, in namespaces of its own, with a directory for its files.
+//! Runs each case as this program again: as root, beside the C tools that it needs, in namespaces of its own, with a directory for its files.
 
+use std::ffi::OsStr;
 use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -16,9 +17,14 @@ pub(crate) type Case = (&'static str, Need, fn());
 #[allow(dead_code, reason = "each test program uses a part of it")]
 pub(crate) enum Need {
     Nothing,
-    /// The directory of the C tools.
-    Peer,
+    /// The C tools: the case runs once with each release of them.
+    EachPeer,
+    /// The C tools of the newest release: the others have no command for this.
+    NewestPeer,
 }
+
+/// Releases of the C tools, the newest first, and what names the directory of each.
+const PEERS: [(&str, &str); 2] = [("trixie", "OSTREE_PEER_DIR"), ("bookworm", "OSTREE_PEER_BOOKWORM_DIR")];
 
 /// Runs the cases that the arguments ask for.
 pub(crate) fn run(cases: &[Case]) -> ExitCode {
@@ -33,20 +39,32 @@ pub(crate) fn run(cases: &[Case]) -> ExitCode {
             None => ExitCode::FAILURE,
         };
     }
-    let trials = cases.iter().map(|&(name, need, _)| {
-        if need == Need::Peer && std::env::var_os(system::PEER).is_none() {
-            // Shown in the name, since the runner prints only `ignored`.
-            let missing = || Err(Failed::from("there are no C tools"));
-            return Trial::test(format!("{name} (needs {})", system::PEER), missing).with_ignored_flag(true);
-        }
-        Trial::test(name, move || outside(name))
+    let trials = cases.iter().flat_map(|&(name, need, _)| match need {
+        Need::Nothing => vec![Trial::test(name, move || outside(name, None))],
+        Need::NewestPeer => vec![beside(name, PEERS[0])],
+        Need::EachPeer => PEERS.iter().map(|&peer| beside(name, peer)).collect(),
     });
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
 }
 
-fn outside(name: &str) -> Result<(), Failed> {
+/// A case beside a release of the C tools.
+fn beside(name: &'static str, (release, variable): (&str, &str)) -> Trial {
+    let Some(dir) = std::env::var_os(variable) else {
+        // Shown in the name, since the runner prints only `ignored`.
+        let missing = || Err(Failed::from("there are no C tools"));
+        return Trial::test(format!("{name}_{release} (needs {variable})"), missing).with_ignored_flag(true);
+    };
+    Trial::test(format!("{name}_{release}"), move || outside(name, Some(&dir)))
+}
+
+fn outside(name: &str, peer: Option<&OsStr>) -> Result<(), Failed> {
     let dir = tempfile::tempdir()?;
-    let output = Command::new("unshare")
+    let mut command = Command::new("unshare");
+    match peer {
+        Some(peer) => command.env(system::PEER, peer),
+        None => command.env_remove(system::PEER),
+    };
+    let output = command
         .args(["--mount", "--pid", "--fork", "--propagation=private"])
         .arg(std::env::current_exe()?)
         .args([INSIDE, name])

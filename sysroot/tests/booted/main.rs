@@ -8,6 +8,7 @@
 )]
 
 mod harness;
+mod initramfs;
 mod mounts;
 mod peer;
 mod staged;
@@ -19,5 +20,5 @@ mod world;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::run(&[staged::CASES, mounts::CASES, peer::CASES, unlisted::CASES].concat())
+    harness::run(&[staged::CASES, mounts::CASES, peer::CASES, initramfs::CASES, unlisted::CASES].concat())
 }

@@ -15,8 +15,8 @@ use sysroot::{Finalized, Status, Sysroot};
 
 use crate::world::{STATEROOT, World};
 
-/// Names the Debian tree with the C tools.
-pub(crate) const PEER: &str = "OSTREE_PEER_DIR";
+/// Names the Debian tree with the C tools of a case.
+pub(crate) const PEER: &str = "PEER_DIR";
 
 /// First in PATH: a `systemctl` that only writes down what it is asked, and the C tools.
 pub(crate) const PROGRAMS: &str = "/run/bin";
@@ -77,39 +77,63 @@ fn commit_next(world: &World, edit: impl Fn(&Path)) {
 /// Makes the default deployment the root of this process.
 pub(crate) fn boot(world: World, boot: &Boot) {
     let deployment = world.deployment(0);
-    let new = PathBuf::from(std::env::var_os("TMPDIR").unwrap()).join("new");
-    fs::create_dir(&new).unwrap();
+    let new = temporary("new");
     bind(&deployment, &new);
     bind(&world.root(), &new.join("sysroot"));
     if matches!(boot, Boot::Bound | Boot::Mounted) {
         bind(&world.root().join("boot"), &new.join("boot"));
     }
     mount(&["-t", "tmpfs", "tmpfs"], &new.join("run"));
-    mount(&["-t", "proc", "proc"], &new.join("proc"));
-    mount(&["--rbind", "/dev"], &new.join("dev"));
-    mount(&["--rbind", "/usr"], &new.join("usr"));
     let identity = fs::metadata(&deployment).unwrap();
     let state = RunState { backing_root: Some((identity.dev(), identity.ino())), ..RunState::default() };
     fs::write(new.join("run/ostree-booted"), state.to_bytes()).unwrap();
+    enter(world, &new);
+}
+
+/// Makes a directory for a root.
+pub(crate) fn temporary(name: &str) -> PathBuf {
+    let path = PathBuf::from(std::env::var_os("TMPDIR").unwrap()).join(name);
+    fs::create_dir(&path).unwrap();
+    path
+}
+
+/// Makes `new`, a deployment with a `/run`, the root of this process, with the programs of this machine and the C tools.
+pub(crate) fn enter(world: World, new: &Path) {
+    mount(&["-t", "proc", "proc"], &new.join("proc"));
+    mount(&["--rbind", "/dev"], &new.join("dev"));
+    mount(&["--rbind", "/usr"], &new.join("usr"));
     fs::create_dir(new.join("run/bin")).unwrap();
     script(&new.join("run/bin/systemctl"), "echo \"$@\" >> /run/systemctl.log");
     if let Some(peer) = std::env::var_os(PEER) {
         fs::create_dir(new.join("run/peer")).unwrap();
         bind(Path::new(&peer), &new.join("run/peer"));
-        let (loader, libraries) = match std::env::consts::ARCH {
-            "aarch64" => ("lib/ld-linux-aarch64.so.1", "aarch64-linux-gnu"),
-            _ => ("lib64/ld-linux-x86-64.so.2", "x86_64-linux-gnu"),
-        };
-        let run = format!(
-            "exec /run/peer/{loader} --library-path /run/peer/usr/lib/{libraries} --argv0 ostree \
-             /run/peer/usr/bin/ostree \"$@\""
-        );
-        script(&new.join("run/bin/peer"), &run);
+        let run = |name: &str| format!("exec {} \"$@\"", peer_program("/run/peer", name).join(" "));
+        script(&new.join("run/bin/peer"), &run("usr/bin/ostree"));
+        let modules = format!("/run/peer/usr/lib/{LIBRARIES}/girepository-1.0");
+        let python = run("usr/bin/python3");
+        let python = format!("PYTHONHOME=/run/peer/usr GI_TYPELIB_PATH={modules} {python}");
+        script(&new.join("run/bin/peer-python"), &python);
     }
-    rustix::process::chroot(&new).unwrap();
+    rustix::process::chroot(new).unwrap();
     rustix::process::chdir("/").unwrap();
     // Its directory is removed by who made it, and its mounts end with this process.
     std::mem::forget(world);
+}
+
+#[cfg(target_arch = "aarch64")]
+const LIBRARIES: &str = "aarch64-linux-gnu";
+#[cfg(not(target_arch = "aarch64"))]
+const LIBRARIES: &str = "x86_64-linux-gnu";
+
+/// The command line of a program of the C tools' tree at `tree`: they are run by their own loader and libraries.
+pub(crate) fn peer_program(tree: &str, name: &str) -> Vec<String> {
+    let loader = if cfg!(target_arch = "aarch64") { "ld-linux-aarch64.so.1" } else { "ld-linux-x86-64.so.2" };
+    let libraries = format!("{tree}/usr/lib/{LIBRARIES}");
+    let last = name.rsplit('/').next().unwrap_or(name);
+    let words = [&format!("{libraries}/{loader}"), "--library-path", &libraries, "--argv0", last];
+    let mut line: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+    line.push(format!("{tree}/{name}"));
+    line
 }
 
 fn script(path: &Path, line: &str) {
@@ -117,7 +141,7 @@ fn script(path: &Path, line: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-fn bind(from: &Path, to: &Path) {
+pub(crate) fn bind(from: &Path, to: &Path) {
     mount(&["--bind", from.to_str().unwrap()], to);
 }
 

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What others do while a deployment is made: its objects stay, whoever prunes or cleans up (ostree#2337).
+
+use std::fs;
+use std::path::Path;
+
+use repo::Repo;
+
+use crate::harness::{Case, Need};
+use crate::locks::{REPO, SYSROOT_LOCK};
+use crate::programs::{boot, command};
+use crate::system::list;
+use crate::user::User;
+use crate::waiting::Started;
+
+pub(crate) const CASES: &[Case] = &[
+    ("a_prune_beside_a_deployment", Need::EachPeer, prune),
+    ("a_cleanup_beside_a_deployment", Need::EachPeer, cleanup),
+];
+
+/// What is copied after the tree was checked out.
+const CONFIGURATION: &str = "usr/etc/new-in-this-version";
+
+/// Makes a commit that no ref leads to, with a file of its own.
+fn commit(version: &str) -> String {
+    let over = Path::new("/run").join(version);
+    fs::create_dir_all(over.join(CONFIGURATION).parent().unwrap()).unwrap();
+    fs::write(over.join(CONFIGURATION), version).unwrap();
+    let words = format!(
+        "--repo={REPO} commit --orphan --add-metadata-string=version={version} --tree=ref=main --tree=dir={}",
+        over.display()
+    );
+    let output = command("ostree", &words).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+/// Starts deploying a commit, and comes back when the tree is checked out, but no boot entry names it.
+fn deploy_halfway(program: &str, words: &str, commit: &str, user: &mut User) -> Started {
+    let repo = Repo::open(Path::new(REPO)).unwrap();
+    let entry = repo.lookup(&commit.parse().unwrap(), &format!("/{CONFIGURATION}")).unwrap();
+    let repo::Entry::File(checksum) = entry else { panic!("it is no file") };
+    let name = checksum.to_string();
+    user.order(&format!("lease {REPO}/objects/{}/{}.file", &name[..2], &name[2..]));
+    let deploy = Started::new(command(program, &format!("admin {words} {commit}")));
+    assert_eq!(user.hear(), "somebody waits");
+    deploy
+}
+
+/// Everything that the commit needs is there.
+fn check(commit: &str) {
+    let output = command("ostree", &format!("--repo={REPO} fsck")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let repo = Repo::open(Path::new(REPO)).unwrap();
+    let mut needed = repo::Reachable::new();
+    needed.add_history(&repo, &commit.parse().unwrap(), repo::Depth::Parents(0), false).unwrap();
+    assert!(needed.iter().all(|name| repo.has_object(*name).unwrap()), "{commit}");
+}
+
+fn prune() {
+    boot();
+    let mut user = User::start();
+    for (version, words, second) in [
+        ("3", "deploy", "ostree"),
+        ("4", "deploy", "peer"),
+        ("5", "deploy --stage", "ostree"),
+        ("6", "deploy --stage", "peer"),
+    ] {
+        let commit = commit(version);
+        let deploy = deploy_halfway("ostree", words, &commit, &mut user);
+        for how in ["--refs-only", "--refs-only --depth=0"] {
+            let prune = command(second, &format!("--repo={REPO} prune {how}")).output().unwrap();
+            assert!(prune.status.success(), "{}", String::from_utf8_lossy(&prune.stderr));
+        }
+        user.order("let_go");
+        deploy.finish();
+        assert!(list()[0].starts_with(version), "{:?}", list());
+        check(&commit);
+    }
+}
+
+fn cleanup() {
+    boot();
+    let mut user = User::start();
+    for (version, first, second) in
+        [("3", "ostree", "ostree"), ("4", "ostree", "peer"), ("5", "peer", "ostree")]
+    {
+        let commit = commit(version);
+        let deploy = deploy_halfway(first, "deploy", &commit, &mut user);
+        let cleanup = command(second, "admin cleanup");
+        let cleanup = match second {
+            "ostree" => Started::ours_waits(cleanup),
+            _ => Started::theirs_waits(cleanup, Path::new(SYSROOT_LOCK)),
+        };
+        user.order("let_go");
+        deploy.finish();
+        cleanup.finish();
+        assert!(list()[0].starts_with(version), "{:?}", list());
+        check(&commit);
+    }
+}
