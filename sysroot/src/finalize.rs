@@ -110,7 +110,12 @@ impl Sysroot {
         let item = |item: &Option<usize>| item.map_or(Item::New(&new), Item::old);
         let items: Vec<Item<'_>> = list.iter().map(item).collect();
         let switched = self.switch_menu(&lock, &loaded, &items, false)?;
-        Ok(Finalized::Done(Box::new(Deployed { etc: done.counts, clashes: done.clashes, switched })))
+        Ok(Finalized::Done(Box::new(Deployed {
+            etc: done.counts,
+            clashes: done.clashes,
+            of_running: false,
+            switched,
+        })))
     }
 
     fn new_deployment(

@@ -212,3 +212,48 @@ fn a_damaged_origin_is_in_nobodys_way() {
     world.deploy("main");
     assert_eq!(world.menu(), [format!("{commit}.1"), format!("{commit}.0")]);
 }
+
+/// GRUB with a configuration that never changes and reads the entries, as bootupd installs it.
+#[test]
+fn a_first_deployment_beside_a_static_grub() {
+    let world = World::new();
+    world.commit("main", "1", |_| ());
+    let boot = world.root().join("boot");
+    fs::create_dir(boot.join("grub2")).unwrap();
+    fs::write(boot.join("grub2/grub.cfg"), "blscfg\n").unwrap();
+    let state =
+        r#"{"installed": {}, "static-configs": {"timestamp": "2026-01-01T00:00:00Z", "version": "1"}}"#;
+    fs::write(boot.join("bootupd-state.json"), state).unwrap();
+    world.deploy("main");
+    assert_eq!(world.menu().len(), 1);
+    assert_eq!(fs::read_to_string(boot.join("grub2/grub.cfg")).unwrap(), "blscfg\n");
+    assert!(!boot.join("loader/grub.cfg").exists(), "it needs nothing but the entries");
+}
+
+/// GRUB sorts by file names, others by `version`, systemd-boot by its own rule; ten is more than nine for all of them.
+#[test]
+fn every_loader_has_the_same_order_and_other_titles() {
+    let world = World::new();
+    world.commit("main", "1", |_| ());
+    let keep = sysroot::Retention { all: true, ..sysroot::Retention::default() };
+    for _ in 0..11 {
+        world.try_deploy(&DeployOptions { retention: keep, ..world.options("main") }).unwrap();
+    }
+    let menu = world.menu();
+    let loaded = world.sysroot().load().unwrap();
+    let titles: std::collections::BTreeSet<_> = loaded.boot.entries.iter().map(|e| e.entry.title()).collect();
+    assert_eq!(titles.len(), 11);
+    let shown = |entries: &[&bootloader::PresentEntry]| -> Vec<String> {
+        entries.iter().map(|entry| entry.deployment.as_ref().unwrap().name()).collect()
+    };
+    let newest = |a: &str, b: &str| formats::version::compare(b, a);
+    let mut entries: Vec<_> = loaded.boot.entries.iter().rev().collect();
+    formats::bls::sort(&mut entries, |entry| (&entry.name, &entry.entry));
+    assert_eq!(shown(&entries), menu, "systemd-boot");
+    entries.reverse();
+    entries.sort_by(|a, b| newest(&a.name.id, &b.name.id));
+    assert_eq!(shown(&entries), menu, "by file name");
+    entries.reverse();
+    entries.sort_by(|a, b| newest(a.entry.version().unwrap(), b.entry.version().unwrap()));
+    assert_eq!(shown(&entries), menu, "by version");
+}

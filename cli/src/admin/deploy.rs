@@ -189,7 +189,14 @@ pub(super) fn print_outcome(done: &Deployed, out: &mut Output<'_>) -> Result<()>
     for warning in done.warnings() {
         eprintln!("warning: {warning}");
     }
-    super::print_switched(&done.switched, out)
+    super::print_switched(&done.switched, out)?;
+    if done.of_running {
+        eprintln!(
+            "note: what is changed in /etc from now on stays with the running system; --stage carries it over at \
+             shutdown"
+        );
+    }
+    Ok(())
 }
 
 /// Says what was staged, and when it is applied.

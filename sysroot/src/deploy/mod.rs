@@ -87,6 +87,8 @@ pub struct Deployed {
 
 impl Deployed {
     /// What was carried over from the former `/etc`, in the C tools' words; `None` where there was no merge.
+    /// Whether it was made from what runs, whose further changes of `/etc` it will not have.
+    pub of_running: bool,
     pub fn etc_summary(&self) -> Option<String> {
         let [modified, removed, added] = self.etc?;
         Some(format!("Copying /etc changes: {modified} modified, {removed} removed, {added} added"))
@@ -122,6 +124,7 @@ impl Sysroot {
         let items: Vec<Item<'_>> = plan.list.iter().map(item).collect();
         let switched = self.switch_menu(lock, &loaded, &items, options.prune)?;
         let (etc, clashes) = tree.keep();
-        Ok(Deployed { etc, clashes, switched })
+        let of_running = loaded.deployments.iter().any(|d| d.booted && plan.merge.as_ref() == Some(&d.path));
+        Ok(Deployed { etc, clashes, of_running, switched })
     }
 }

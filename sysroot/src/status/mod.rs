@@ -107,13 +107,14 @@ impl Sysroot {
     pub fn status(&self) -> Result<Status> {
         let loaded = self.look()?;
         let failure = self.last_failure(&loaded);
+        let left_behind = self.etc_left_behind(&loaded).unwrap_or_default();
         let places = (loaded.find(Which::Pending), loaded.find(Which::Rollback));
         let rows = loaded.deployments.iter().enumerate();
         Ok(Status {
             schema: 1,
             deployments: rows.map(|(index, d)| self.row(&loaded, index, d, places)).collect(),
             next_boot: NextBoot::of(&loaded, failure.is_some()),
-            notes: notes::of(&loaded, failure.as_deref()),
+            notes: notes::of(&loaded, failure.as_deref(), &left_behind),
         })
     }
 

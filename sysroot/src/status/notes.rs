@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What `status` must not keep to itself: where the boot menu is not what the list of deployments makes one think.
 
+use std::path::PathBuf;
+
 use bootloader::{BootState, LoaderLink};
 use formats::bls::{self, Entry, EntryName};
 use formats::bootlink::DeploymentPath;
@@ -27,6 +29,8 @@ pub enum Topic {
     StagedUnusable,
     /// The running system is not in the boot menu.
     BootedNotInMenu,
+    /// `/etc` was changed after the deployment that is booted next was made.
+    EtcLeftBehind,
     /// `/boot/loader` is not a link to a set of entries.
     Loader,
     /// A boot entry cannot be read.
@@ -39,8 +43,9 @@ pub enum Topic {
     SwitchUnproven,
 }
 
-/// All of them, a line each. `failure`: why the last finalization failed.
-pub(super) fn of(loaded: &Loaded, failure: Option<&str>) -> Vec<Note> {
+/// All of them, a line each. `failure`: why the last finalization failed; `left_behind`: what was changed in `/etc` and is
+/// not carried over.
+pub(super) fn of(loaded: &Loaded, failure: Option<&str>, left_behind: &[PathBuf]) -> Vec<Note> {
     let boot = &loaded.boot;
     let mut notes = Vec::new();
     let mut add = |topic, text: String| notes.push(Note { topic, text: text.trim().replace('\n', " ") });
@@ -62,6 +67,17 @@ pub(super) fn of(loaded: &Loaded, failure: Option<&str>) -> Vec<Note> {
             "the running system is not in the boot menu: once it is shut down, it cannot be booted again; the next \
              change of the menu gives it an entry, as `ostree admin set-default 0` does"
                 .to_owned(),
+        );
+    }
+    if let Some(first) = left_behind.first() {
+        let count = left_behind.len();
+        add(
+            Topic::EtcLeftBehind,
+            format!(
+                "/etc/{} ({count} changes in all) was changed after the deployment that is booted next was made, and \
+                 is not carried over to it: deploy again, best with --stage",
+                first.display()
+            ),
         );
     }
     if let Some(text) = loader(&boot.loader) {

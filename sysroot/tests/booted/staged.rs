@@ -29,6 +29,7 @@ pub(crate) const CASES: &[Case] = &[
     ("what_else_was_asked_for_holds_at_shutdown", Need::Nothing, options),
     ("what_cannot_be_is_refused_at_once", Need::Nothing, refused),
     ("what_the_switch_would_refuse_is_refused_at_once", Need::Nothing, reboot_first),
+    ("changes_that_stay_behind_are_told", Need::Nothing, left_behind),
     ("a_good_boot_ends_the_update", Need::Nothing, good_boot),
 ];
 
@@ -221,6 +222,10 @@ fn useless_record() {
     for damaged in [&bytes[..20], b"garbage", b""] {
         fs::write(RECORD, damaged).unwrap();
         assert_eq!(list(), ["1*"]);
+        let problem = open().load().unwrap().staged_problem.unwrap();
+        assert!(problem.contains(RECORD), "{problem}");
+        let notes = status().notes;
+        assert!(notes.iter().any(|note| note.text.contains(&problem)), "{notes:?}");
         let error = format!("{:#}", try_finalize().unwrap_err());
         assert!(error.contains(RECORD), "{error}");
         assert_eq!(told(), Some(error));
@@ -299,7 +304,8 @@ fn options() {
         assert_eq!(list(), ["2", "1*", "1"]);
         try_stage(&DeployOptions { retention, as_default, ..plain() }, false).unwrap();
         assert_eq!(list(), ["2s", "2", "1*", "1"]);
-        assert_eq!(status().next_boot.index, Some(if as_default { 0 } else { 1 }));
+        let expected_next = Some(if as_default { 0 } else { 2 - usize::from(retention.all) });
+        assert_eq!(status().next_boot.index, expected_next);
         finalize();
         assert_eq!(list(), expected, "{retention:?} {as_default}");
     }
@@ -374,6 +380,33 @@ fn reboot_first() {
     switched_before(0);
     let good = sysroot.boot_good(&sysroot.lock(|| ()).unwrap()).unwrap();
     assert!(good.unproven.is_none() && !good.swept.is_empty(), "{good:?}");
+}
+
+fn left_behind() {
+    running();
+    fs::write("/etc/early", "").unwrap();
+    let sysroot = open();
+    let deploy = || sysroot.deploy(&sysroot.lock(|| ()).unwrap(), &DeployOptions::new("main")).unwrap();
+    let told = || {
+        let told = status().notes.into_iter().find(|note| note.topic == Topic::EtcLeftBehind);
+        told.map(|note| note.text.split(' ').next().unwrap().to_owned())
+    };
+    type Edit = fn();
+    let edits: [(Edit, &str); 3] = [
+        (|| fs::write("/etc/late", "").unwrap(), "/etc/late"),
+        (|| fs::write("/etc/conf", "later").unwrap(), "/etc/conf"),
+        (|| fs::remove_file("/etc/d/more").unwrap(), "/etc/d/more"),
+    ];
+    for (edit, path) in edits {
+        assert!(deploy().of_running);
+        assert_eq!(told(), None, "{path}");
+        edit();
+        assert_eq!(told().as_deref(), Some(path));
+    }
+    stage();
+    assert_eq!(told(), None, "it is carried over at shutdown");
+    finalize();
+    assert_eq!(told(), None);
 }
 
 fn good_boot() {
