@@ -130,9 +130,9 @@ fn make_peers(workspace: &Workspace) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// The Debian package, in a copy of the peer's tree.
+/// The Debian package, in a copy of each peer's tree.
 fn try_package(workspace: &Workspace) -> Result<Outcome> {
-    deb::verify(workspace, &Peer::at(&workspace.cache)).map(Outcome::passed)
+    deb::verify(workspace, &Peer::all(&workspace.cache)).map(Outcome::passed)
 }
 
 /// All tests that cargo knows. Those that compare with the peer are marked as ignored, because plain `cargo test` has no

@@ -24,16 +24,16 @@ const README: &str = "README.Debian";
 /// Builds everything, then the package; the result is its path.
 pub(crate) fn run(workspace: &Workspace, out: Option<&Path>) -> Result<PathBuf> {
     install::into(workspace, &workspace.destdir())?;
-    package(workspace, out.unwrap_or(&workspace.target.join("deb")))
+    package(workspace, out.unwrap_or(&workspace.target.join("deb")), texts::moment(workspace)?)
 }
 
-/// Makes the package in `out` from what is installed in the workspace's tree. The same files give the same bytes.
+/// Makes the package in `out` from what is installed in the workspace's tree. The same files and the same moment give the
+/// same bytes.
 #[context("Making the Debian package")]
-fn package(workspace: &Workspace, out: &Path) -> Result<PathBuf> {
+fn package(workspace: &Workspace, out: &Path, moment: u64) -> Result<PathBuf> {
     for tool in ["dpkg-shlibdeps", "dpkg-gencontrol", "dpkg-deb", "strip"] {
         ensure!(process::found(tool), "{tool} is missing: install dpkg-dev and binutils");
     }
-    let moment = texts::moment(workspace)?;
     let staging = Staging::new(workspace)?;
     contents::lay_out(&workspace.destdir(), &staging.tree)?;
     staging.documents(workspace, moment)?;

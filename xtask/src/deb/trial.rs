@@ -8,17 +8,22 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use fn_error_context::context;
 
-use super::contents;
+use super::{contents, texts};
 use crate::peer::Peer;
 use crate::process;
 use crate::workspace::Workspace;
 
 type Check = (&'static str, fn(&Trial<'_>) -> Result<()>);
 
-const CHECKS: &[Check] = &[
+/// Of the package alone.
+const OF_THE_PACKAGE: &[Check] = &[
     ("the same files give the same package", same_bytes),
     ("its fields say what it takes the place of", fields),
     ("all that is installed is in it", complete),
+];
+
+/// In each Debian tree.
+const IN_A_TREE: &[Check] = &[
     ("what Debian's packages have is in it, or in README.Debian", nothing_forgotten),
     ("apt puts it in their place and keeps libostree-1-1", apt_installs),
     ("its programs run there", programs_run),
@@ -35,31 +40,37 @@ struct Trial<'a> {
     workspace: &'a Workspace,
     peer: &'a Peer,
     /// The package.
-    deb: PathBuf,
+    deb: &'a Path,
+    /// The time that it was made for.
+    moment: u64,
     /// The copy of the Debian tree.
     tree: PathBuf,
     /// Every file of it as it was before.
     before: String,
 }
 
-/// Makes the package and tries it; returns how many checks there were.
-pub(crate) fn verify(workspace: &Workspace, peer: &Peer) -> Result<u32> {
-    let trial = Trial::new(workspace, peer)?;
+/// Makes the package and tries it in a copy of each peer's tree; returns how many checks there were.
+pub(crate) fn verify(workspace: &Workspace, peers: &[Peer]) -> Result<u32> {
+    let moment = texts::moment(workspace)?;
+    let deb = super::package(workspace, &workspace.target.join("deb"), moment)?;
     let mut passed = 0;
-    for (name, check) in CHECKS {
-        check(&trial).with_context(|| format!("{name}: no"))?;
-        passed += 1;
+    for (number, peer) in peers.iter().enumerate() {
+        let trial = Trial::new(workspace, peer, (&deb, moment))?;
+        let once = if number == 0 { OF_THE_PACKAGE } else { &[] };
+        for (name, check) in once.iter().chain(IN_A_TREE) {
+            check(&trial).with_context(|| format!("{}: {name}: no", peer.dir.display()))?;
+            passed += 1;
+        }
+        trial.remove_tree()?;
     }
-    trial.remove_tree()?;
     Ok(passed)
 }
 
 impl<'a> Trial<'a> {
     #[context("Preparing a Debian tree")]
-    fn new(workspace: &'a Workspace, peer: &'a Peer) -> Result<Self> {
-        let deb = super::package(workspace, &workspace.target.join("deb"))?;
+    fn new(workspace: &'a Workspace, peer: &'a Peer, (deb, moment): (&'a Path, u64)) -> Result<Self> {
         let tree = workspace.target.join("deb-trial");
-        let mut trial = Self { workspace, peer, deb, tree, before: String::new() };
+        let mut trial = Self { workspace, peer, deb, moment, tree, before: String::new() };
         trial.remove_tree()?;
         let mut copy = process::as_root("cp");
         copy.args(["-a", "--reflink=auto", "--"]).arg(&peer.dir).arg(&trial.tree);
@@ -94,7 +105,7 @@ impl<'a> Trial<'a> {
             }
         }
         let mut copy = process::as_root("cp");
-        copy.args(names.iter().map(|name| kept.join(name))).arg(&self.deb).arg(&archives);
+        copy.args(names.iter().map(|name| kept.join(name))).arg(self.deb).arg(&archives);
         process::run(copy)
     }
 
@@ -159,7 +170,7 @@ impl<'a> Trial<'a> {
 
     /// What the package holds: paths without the leading dot, directories with a slash at their end.
     fn paths(&self) -> Result<Vec<String>> {
-        let said = process::output(process::command("dpkg-deb").arg("--contents").arg(&self.deb))?;
+        let said = process::output(process::command("dpkg-deb").arg("--contents").arg(self.deb))?;
         let paths = said.lines().filter_map(|line| line.split_whitespace().nth(5));
         Ok(paths.map(|path| path.trim_start_matches('.').to_owned()).collect())
     }
@@ -167,30 +178,34 @@ impl<'a> Trial<'a> {
 
 fn same_bytes(trial: &Trial<'_>) -> Result<()> {
     let read = |path: &Path| std::fs::read(path).with_context(|| format!("Reading {}", path.display()));
-    let again = super::package(trial.workspace, &trial.workspace.target.join("deb-again"))?;
-    ensure!(read(&trial.deb)? == read(&again)?, "{} and {} differ", trial.deb.display(), again.display());
+    let again = super::package(trial.workspace, &trial.workspace.target.join("deb-again"), trial.moment)?;
+    ensure!(read(trial.deb)? == read(&again)?, "{} and {} differ", trial.deb.display(), again.display());
     Ok(())
 }
 
 fn fields(trial: &Trial<'_>) -> Result<()> {
-    let fields = process::output(process::command("dpkg-deb").arg("--field").arg(&trial.deb))?;
+    let fields = process::output(process::command("dpkg-deb").arg("--field").arg(trial.deb))?;
     let field = |name: &str| {
         fields.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap_or_default()
     };
     for name in ["Conflicts", "Replaces"] {
         for package in TAKEN {
-            ensure!(field(name).split(", ").any(|word| word == package), "{name}: {}", field(name));
+            ensure!(
+                field(name).split(", ").any(|word| word.split(' ').next() == Some(package)),
+                "{name}: {}",
+                field(name)
+            );
         }
     }
     for package in TAKEN {
         ensure!(field("Provides").contains(&format!("{package} (= ")), "Provides: {}", field("Provides"));
     }
-    ensure!(field("Version") == super::texts::VERSION, "Version: {}", field("Version"));
+    ensure!(field("Version") == texts::VERSION, "Version: {}", field("Version"));
     for library in ["libc6", "libmount1"] {
         ensure!(field("Depends").contains(library), "Depends: {}", field("Depends"));
     }
     ensure!(!field("Depends").contains("libostree"), "Depends: {}", field("Depends"));
-    let owners = process::output(process::command("dpkg-deb").arg("--contents").arg(&trial.deb))?;
+    let owners = process::output(process::command("dpkg-deb").arg("--contents").arg(trial.deb))?;
     let foreign = owners.lines().find(|line| !line.contains(" root/root "));
     ensure!(foreign.is_none(), "not of root: {}", foreign.unwrap_or_default());
     Ok(())
@@ -208,7 +223,7 @@ fn complete(trial: &Trial<'_>) -> Result<()> {
 
 /// Files that the C tools' packages have and ours has not are either named in README.Debian, or they are the packages' own.
 fn nothing_forgotten(trial: &Trial<'_>) -> Result<()> {
-    let (paths, readme) = (trial.paths()?, super::texts::template(trial.workspace, super::README)?);
+    let (paths, readme) = (trial.paths()?, texts::template(trial.workspace, super::README)?);
     let named = |word: &str| {
         readme.split(|letter: char| letter.is_whitespace() || "(),".contains(letter)).any(|have| have == word)
     };
@@ -217,7 +232,9 @@ fn nothing_forgotten(trial: &Trial<'_>) -> Result<()> {
         let list = std::fs::read_to_string(&list).with_context(|| format!("Reading {}", list.display()))?;
         for path in list.lines().filter(|path| !trial.peer.dir.join(path.trim_start_matches('/')).is_dir()) {
             let own = path.starts_with("/usr/share/doc/") || path.starts_with("/usr/share/lintian/");
-            let ours = path.replace("/98ostree/", "/50ostree/");
+            // Debian 12 says /lib where it means /usr/lib.
+            let merged = if path.starts_with("/lib/") { "/usr" } else { "" };
+            let ours = format!("{merged}{}", path.replace("/98ostree/", "/50ostree/"));
             let name = path.rsplit('/').next().unwrap_or_default();
             let page = name.split_once(".gz").map(|(page, _)| &page[..page.len() - 2]).unwrap_or(name);
             let command = page.trim_start_matches("ostree-").trim_start_matches("admin-");
@@ -240,7 +257,7 @@ fn apt_installs(trial: &Trial<'_>) -> Result<()> {
 
 fn programs_run(trial: &Trial<'_>) -> Result<()> {
     let version = trial.run("ostree", &["--version"])?;
-    ensure!(version.contains(&format!("Version: '{}'", super::texts::VERSION)), "{version}");
+    ensure!(version.contains(&format!("Version: '{}'", texts::VERSION)), "{version}");
     // The name of a program that finds all its libraries is at least told what it was called with.
     let script = "set -e; cd \"$(mktemp -d)\"; ostree --repo=r init; mkdir t; echo x > t/f
         ostree --repo=r commit -b main t >/dev/null; ostree --repo=r fsck -q; ostree --repo=r ls main /f
