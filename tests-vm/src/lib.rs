@@ -33,7 +33,7 @@ use environment::Environment;
 const USAGE: &str = "\
 usage: tests-vm COMMAND
   run [FILTER] [--list]   boot the scenarios and check what they report
-  demo                    build, commit, deploy and boot a Debian system, step by step
+  demo                    build, install and boot a Debian system, upgrade it and roll back, step by step
   shell                   boot the system with a login on this terminal (ctrl-a x ends it)
   build-image             build the Debian tree that is committed, and print its path
   bench-tree              build the larger tree for benchmarks, and print its path

@@ -22,7 +22,8 @@ const QUOTED_LINES: usize = 25;
 /// How often a running guest is looked at.
 const POLL: Duration = Duration::from_millis(50);
 
-/// A guest to be. Its disks are changed by `boot_and_keep` alone: else what it writes is dropped when it ends.
+/// A guest to be. Its disks are changed by `boot_and_keep` and `boot_and_watch` alone: else what it writes is dropped when
+/// it ends.
 #[derive(Debug)]
 pub(crate) struct Machine {
     /// Scratch directory, kept with its logs when the boot fails.
@@ -61,17 +62,17 @@ impl Machine {
     /// Boots and waits for the end of the guest. A boot that runs out of time, or whose script did not reach its end,
     /// is an error that quotes the console and names the directory with the logs.
     pub(crate) fn boot(&self, tier: Tier, limit: Duration) -> Result<Boot> {
-        self.boot_and_watch(tier, limit, |_| ())
+        self.completed(self.run(tier, limit, Writes::Dropped, |_| ())?)
     }
 
-    /// As `boot`; `watch` is called again and again with all that the guest's script sent so far.
+    /// As `boot_and_keep`; `watch` is called again and again with all that the guest's script sent so far.
     pub(crate) fn boot_and_watch(
         &self,
         tier: Tier,
         limit: Duration,
         watch: impl FnMut(&str),
     ) -> Result<Boot> {
-        self.completed(self.run(tier, limit, Writes::Dropped, watch)?)
+        self.completed(self.run(tier, limit, Writes::Kept, watch)?)
     }
 
     /// As `boot`, but the disks are written to.
