@@ -98,15 +98,19 @@ impl Sysroot {
         if next.staged || next.booted || next.path.stateroot != booted.path.stateroot {
             return Ok(Vec::new());
         }
-        let made = |dir: BorrowedFd<'_>| -> Result<Option<(i64, u32)>> {
+        let made_at = |dir: BorrowedFd<'_>| -> Result<Option<(i64, u32)>> {
             let stat = rustix::fs::statx(dir, "etc", AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME)?;
             let known = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
             Ok(known.then_some((stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec)))
         };
         let next = directory::open(self.root(), &next.path.to_string())?;
         // A file system that does not say when something was made leaves nothing to compare with.
-        let Some(made) = made(next.as_fd())? else { return Ok(Vec::new()) };
+        let Some(made) = made_at(next.as_fd())? else { return Ok(Vec::new()) };
         let tree = directory::open(self.root(), &booted.path.to_string())?;
+        // One that is older than what runs was not made from it, and is gone back to with the /etc that it had.
+        if made_at(tree.as_fd())?.is_some_and(|booted| booted > made) {
+            return Ok(Vec::new());
+        }
         let (defaults, current) = (directory::open(&tree, "usr/etc")?, directory::open(&tree, "etc")?);
         let changes = Changes::between(defaults.as_fd(), current.as_fd())?;
         let is_later = |change: &&Change| {

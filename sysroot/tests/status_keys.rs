@@ -78,10 +78,11 @@ fn every_key_is_documented() {
 #[test]
 fn every_reason_is_documented() {
     use Reason::*;
-    let all = [Staged, FinalizationLocked, FinalizationFailed, Default, LoaderOrder, Nothing];
+    let all = [Staged, StagedBehind, FinalizationLocked, FinalizationFailed, Default, LoaderOrder, Nothing];
     // Does not compile with one that is not in the list.
     all.iter().for_each(|reason| match reason {
-        Staged | FinalizationLocked | FinalizationFailed | Default | LoaderOrder | Nothing => {}
+        Staged | StagedBehind | FinalizationLocked | FinalizationFailed | Default | LoaderOrder | Nothing => {
+        }
     });
     assert_eq!(names(&all), documented("reason"));
 }
@@ -93,8 +94,8 @@ fn every_topic_is_documented() {
         FinalizationFailed,
         StagedUnusable,
         BootedNotInMenu,
-        Loader,
         EtcLeftBehind,
+        Loader,
         EntryUnreadable,
         EntryDangling,
         ForeignEntryFirst,

@@ -21,9 +21,11 @@ use std::process::{Command, ExitCode, Output};
 use harness::{Case, Need};
 use serde_json::Value;
 use system::{Boot, RECORD, STAMP};
+use world::World;
 
 const CASES: &[Case] = &[
     ("the_next_boot_is_told_with_its_reason", Need::Nothing, next_boot),
+    ("what_is_older_than_the_running_system_lacks_nothing", Need::Nothing, older),
     ("a_loader_that_sorts_otherwise_is_believed", Need::Nothing, loader_order),
     ("what_deserves_a_look_is_noted", Need::Nothing, notes),
     ("a_terminal_shows_more_than_a_pipe", Need::Nothing, terminal),
@@ -38,8 +40,12 @@ fn main() -> ExitCode {
 
 /// A running system that has the command.
 fn boot() {
+    run_world(system::installed(&Boot::Bound));
+}
+
+fn run_world(world: World) {
     let bytes = fs::read(env!("CARGO_BIN_EXE_ostree")).unwrap();
-    system::boot(system::installed(&Boot::Bound), &Boot::Bound);
+    system::boot(world, &Boot::Bound);
     let path = Path::new(system::PROGRAMS).join("ostree");
     fs::write(&path, bytes).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -87,7 +93,9 @@ fn next_boot() {
     is_next(0, "staged");
     ok("lock-finalization");
     is_next(1, "finalization-locked");
-    ok("lock-finalization --unlock");
+    ok("deploy --stage --not-as-default main");
+    is_next(1, "staged-behind");
+    ok("deploy --stage main");
     ok("finalize-staged");
     is_next(0, "default");
     assert!(ok("status --long").ends_with(
@@ -102,6 +110,19 @@ fn next_boot() {
     fs::remove_file(STAMP).unwrap();
     fs::remove_dir_all("/boot/loader/entries").unwrap();
     assert_eq!(next(), (None, "nothing".to_owned()));
+}
+
+fn older() {
+    let world = system::installed(&Boot::Bound);
+    world.deploy("main");
+    run_world(world);
+    fs::write("/etc/edited", "").unwrap();
+    ok("rollback");
+    is_next(0, "default");
+    assert!(!topics().contains(&"etc-left-behind".to_owned()), "{}", ok("status --long"));
+    ok("deploy main");
+    fs::write("/etc/edited-later", "").unwrap();
+    assert!(topics().contains(&"etc-left-behind".to_owned()));
 }
 
 fn loader_order() {
@@ -125,8 +146,9 @@ fn notes() {
     let _ = fs::remove_file("/sysroot/ostree/boot-switch");
     assert_eq!(topics(), Vec::<String>::new());
     fs::write(STAMP, "no space\nleft").unwrap();
-    ok("deploy --stage main");
     assert_eq!(topics(), ["finalization-failed"]);
+    ok("deploy --stage main");
+    assert_eq!(topics(), Vec::<String>::new());
     fs::write(RECORD, "nonsense").unwrap();
     fs::write(entry("ostree-9.conf"), "title x\n").unwrap();
     fs::write(entry("z.conf"), "title x\n").unwrap();

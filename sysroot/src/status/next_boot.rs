@@ -3,9 +3,11 @@
 
 use bootloader::PresentEntry;
 use formats::bls;
+use formats::staged::Staged;
 use serde::Serialize;
 
 use crate::load::Loaded;
+use crate::retention::{self, Retention};
 
 /// The deployment that the next boot starts, if nobody chooses another one in the boot menu.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,6 +28,8 @@ pub struct NextBoot {
 pub enum Reason {
     /// It is staged: shutdown puts it in front.
     Staged,
+    /// It is what shutdown puts the staged one behind.
+    StagedBehind,
     /// It is the first in the boot menu, for the staged one is locked.
     FinalizationLocked,
     /// It is the first in the boot menu, for the last finalization failed.
@@ -43,11 +47,9 @@ impl NextBoot {
     pub(super) fn of(loaded: &Loaded, failed: bool) -> Self {
         let default = loaded.deployments.iter().position(|d| !d.staged && !d.unlisted);
         let first = first_for_a_loader(&loaded.boot.entries);
-        let staged = loaded.staged.as_ref().filter(|record| !record.not_as_default);
-        let locked = staged.map(|record| record.locked);
-        if locked == Some(false) {
-            let because = "it is staged: while this system shuts down, it is finalized and put first";
-            return Self { index: Some(0), reason: Reason::Staged, because: because.to_owned() };
+        let locked = loaded.staged.as_ref().map(|record| record.locked);
+        if let Some(record) = loaded.staged.as_ref().filter(|record| !record.locked) {
+            return Self::after_shutdown(loaded, record);
         }
         let (Some(default), Some(first)) = (default, first) else {
             let because = match first {
@@ -74,6 +76,23 @@ impl NextBoot {
             (Reason::Default, because_it_is_first(loaded, default))
         };
         Self { index, reason, because: because.to_owned() }
+    }
+
+    /// With a deployment that shutdown makes a part of the menu.
+    fn after_shutdown(loaded: &Loaded, record: &Staged) -> Self {
+        let (all, stateroot) = (&loaded.deployments, &record.target.path.stateroot);
+        let anchor = retention::merge_deployment(all, stateroot);
+        let keep = Retention::of_words(&record.retain);
+        let list = retention::arrange(all, stateroot, anchor, keep, !record.not_as_default);
+        let (index, reason, because) = match list.first() {
+            Some(Some(old)) => (*old, Reason::StagedBehind, "the staged one is put behind it at shutdown"),
+            _ => (
+                0,
+                Reason::Staged,
+                "it is staged: while this system shuts down, it is finalized and put first",
+            ),
+        };
+        Self { index: Some(index), reason, because: because.to_owned() }
     }
 }
 
