@@ -3,6 +3,7 @@
 //! repository goes by refs, and the deployment gets its own only with the boot menu (ostree#2337).
 
 use anyhow::Result;
+use bootloader::Slot;
 use fn_error_context::context;
 use formats::Checksum;
 use repo::Refspec;
@@ -11,10 +12,11 @@ use crate::cleanup::ref_name;
 use crate::load::Loaded;
 use crate::sysroot::Sysroot;
 
-/// A ref to the commit. The next cleanup of ours or of the C tools removes it if nobody else does: its name is that of a
-/// deployment behind the last one.
+/// A ref to the commit. The next cleanup of ours or of the C tools removes it if nobody else does: it is named as if the menu
+/// had switched already.
 pub(crate) fn spare(sysroot: &Sysroot, loaded: &Loaded, commit: &Checksum) -> Result<Refspec> {
-    let name = ref_name(&loaded.boot.slot(), loaded.deployments.len()).parse()?;
+    let other = Slot { boot_version: u8::from(loaded.boot.slot().boot_version == 0), sub_boot_version: 1 };
+    let name = ref_name(&other, loaded.deployments.len()).parse()?;
     make(sysroot, &name, commit).map(|()| name)
 }
 
