@@ -81,14 +81,14 @@ pub struct Deployed {
     pub etc: Option<[usize; 3]>,
     /// Changes for which the new tree has no place.
     pub clashes: Vec<Clash>,
+    /// Whether it was made from what runs, whose further changes of `/etc` it will not have.
+    pub of_running: bool,
     /// The switch of the boot menu.
     pub switched: Switched,
 }
 
 impl Deployed {
     /// What was carried over from the former `/etc`, in the C tools' words; `None` where there was no merge.
-    /// Whether it was made from what runs, whose further changes of `/etc` it will not have.
-    pub of_running: bool,
     pub fn etc_summary(&self) -> Option<String> {
         let [modified, removed, added] = self.etc?;
         Some(format!("Copying /etc changes: {modified} modified, {removed} removed, {added} added"))
