@@ -26,7 +26,7 @@ section mark sh -c 'touch /var/of-debian /etc/of-debian'
 section after ostree admin status
 "#;
 
-/// In the second. A reboot ends it, and with it the script, which nothing may follow.
+/// In the second, whose `/etc` has no remote yet. A reboot ends it, and with it the script, which nothing may follow.
 const UPGRADE: &str = r#"
 menu() {
     echo "loader $(readlink /boot/loader)"
@@ -34,6 +34,7 @@ menu() {
     stat --format='entry %n %i' /boot/loader/entries/*.conf
     find /boot/ostree -type f -printf 'file %p %i\n' | sort
 }
+section remote ostree remote add --no-gpg-verify upstream file:///sysroot/remote
 section "own state" sh -c '! ls -d /var/of-debian /etc/of-debian'
 section status ostree admin status
 section "menu at first" menu
@@ -67,7 +68,7 @@ pub(super) fn run(bench: &Bench) -> Result<()> {
     let script = [STATE, mounted::SCRIPT, &upgrade].concat();
     let Ended { report, console, disk } = system::boot(bench, disk, &script, &extras)?;
     check_boot(&report, "other", &deployment)?;
-    expect::ok(&report, &["own state"])?;
+    expect::ok(&report, &["remote", "own state"])?;
     menu::check_told(&report, "status", &format!("* other {deployment}"))?;
     menu::check_told(&report, "status", &format!("debian {deployment}"))?;
     check_upgrades(&report)?;
@@ -103,7 +104,7 @@ fn check_upgrades(report: &Report) -> Result<()> {
     let menu = |name: &str| report.section(name).map(Menu::read);
     let (first, another, equal) = (menu("menu at first")?, menu("menu of another")?, menu("menu of equal")?);
     let both = (&first, &another);
-    check(first.files.len() == 2, "one kernel and its initramfs are in /boot", &first)?;
+    check(first.files.len() == 4, "each stateroot has its kernel and initramfs in /boot", &first)?;
     check(first.entries.len() == 2 && another.entries.len() == 3, "one entry was added", both)?;
     check(first.loader != another.loader, "another version makes new entries", both)?;
     check(first.files == another.files, "another version leaves the kernel alone", both)?;
@@ -163,6 +164,8 @@ entry ostree-1.conf 11
 entry ostree-2.conf 12
 file /boot/ostree/a/vmlinuz 1
 file /boot/ostree/a/initramfs.img 2
+file /boot/ostree/b/vmlinuz 3
+file /boot/ostree/b/initramfs.img 4
 @@ status 0
 @@ section menu of another
 loader loader.1
@@ -172,6 +175,8 @@ entry ostree-2.conf 22
 entry ostree-3.conf 23
 file /boot/ostree/a/vmlinuz 1
 file /boot/ostree/a/initramfs.img 2
+file /boot/ostree/b/vmlinuz 3
+file /boot/ostree/b/initramfs.img 4
 @@ status 0
 @@ section menu of equal
 loader loader.1
@@ -181,6 +186,8 @@ entry ostree-2.conf 22
 entry ostree-3.conf 23
 file /boot/ostree/a/vmlinuz 1
 file /boot/ostree/a/initramfs.img 2
+file /boot/ostree/b/vmlinuz 3
+file /boot/ostree/b/initramfs.img 4
 @@ status 0
 @@ section upgrade
 Staged other; it is applied at shutdown
@@ -197,8 +204,8 @@ Staged other; it is applied at shutdown
                 "loader loader.0\nlink /ostree/boot.1 boot.1.1",
             ),
             ("entry ostree-3.conf 23\n", ""),
-            ("vmlinuz 1", "vmlinuz 3"),
-            ("vmlinuz 1", "vmlinuz 1\nfile /boot/ostree/b/vmlinuz 3"),
+            ("vmlinuz 1", "vmlinuz 5"),
+            ("vmlinuz 1", "vmlinuz 1\nfile /boot/ostree/c/vmlinuz 5"),
             ("boot.1 boot.1.0", "boot.1 boot.1.1"),
             (
                 "loader loader.1\nlink /ostree/boot.1 boot.1.0",
