@@ -12,7 +12,7 @@ use durable::fault::{self, Mutant};
 use durable::{Method, Proof};
 
 use crate::former::{Record, prove_former};
-use crate::plan::{Change, PlanError, Settings, SwitchPlan};
+use crate::plan::{Change, CopyFile, PlanError, Settings, SwitchPlan};
 use crate::state::{BootState, LoaderLink, Places};
 use crate::sweep::{self, Swept};
 
@@ -187,7 +187,10 @@ impl SwitchPlan {
         let texts: Vec<String> = state.entries.iter().map(|entry| entry.entry.to_string()).collect();
         let copied: BTreeSet<&str> = self.copy.iter().filter_map(|copy| copy.to.split('/').nth(1)).collect();
         for path in sweep::list(&state, self.from, &texts, &Settings::default()) {
-            if path.strip_prefix("/boot/ostree/").is_some_and(|dir| copied.contains(dir)) {
+            let is_copy = |copy: &CopyFile| path.strip_prefix("/boot/") == Some(&copy.to);
+            if path.strip_prefix("/boot/ostree/").is_some_and(|dir| copied.contains(dir))
+                || self.copy.iter().any(is_copy)
+            {
                 remove(path)?;
             }
         }

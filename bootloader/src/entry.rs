@@ -16,6 +16,9 @@ use crate::kernel_files::{FileKind, KernelFiles};
 const OWN_KEYS: [&str; 9] =
     ["title", "version", "options", "devicetree", "linux", "initrd", "aboot", "abootcfg", "fdtdir"];
 
+/// What a kernel without an initramfs starts, below the boot link.
+const PREPARE_ROOT: &str = "/usr/lib/ostree/ostree-prepare-root";
+
 /// Where initrds that are not part of a tree lie in `/boot`.
 pub(crate) const OVERLAY_DIR: &str = "ostree/initramfs-overlays";
 
@@ -37,12 +40,25 @@ pub struct BootEntry {
     pub options: KernelArgs,
     /// Initrds that are loaded after the tree's own, by their checksum in `/boot/ostree/initramfs-overlays/`.
     pub overlay_initrds: Vec<Checksum>,
+    /// Those of them that are not in `/boot` yet: where they are, from the root of the running system, and their sizes.
+    pub new_initrds: Vec<NewInitrd>,
     /// What the tree adds to U-Boot's environment while it is the default: its `usr/lib/ostree-boot/uEnv.txt`.
     pub environment: Option<String>,
     /// Keys of other tools, as [`carried`] gives them for an entry that is there.
     pub carried: Vec<(String, String)>,
     /// Boot counters of the entry that is there; a new one has none.
     pub tries: Option<Tries>,
+}
+
+/// An initrd that is not part of a tree, on its way to `/boot`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewInitrd {
+    /// Its checksum, by which it is named.
+    pub checksum: Checksum,
+    /// Where it is: an absolute path.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
 }
 
 /// Where an entry stands in its menu.
@@ -109,12 +125,25 @@ impl BootEntry {
     }
 
     fn command_line(&self, bootlink: &Bootlink) -> KernelArgs {
-        let mut options = self.options.clone();
-        if self.files.initramfs().is_none() {
-            options = with(&options, "init", &format!("{bootlink}/usr/lib/ostree/ostree-prepare-root"));
-        }
+        let options = match self.files.initramfs() {
+            None => with(&self.options, "init", &format!("{bootlink}{PREPARE_ROOT}")),
+            Some(_) => without_our_init(&self.options),
+        };
         with(&options, "ostree", &bootlink.to_string())
     }
+}
+
+/// The arguments without the `init=` of a deployment without an initramfs, from which they were taken over: after an initramfs it would
+/// start what sets up the root once more, of the other deployment. (The C tools leave it there.)
+fn without_our_init(options: &KernelArgs) -> KernelArgs {
+    let mut out = KernelArgs::default();
+    for arg in options.iter() {
+        let ours = arg.strip_prefix("init=/ostree/boot.").is_some_and(|rest| rest.ends_with(PREPARE_ROOT));
+        if !ours {
+            out.append(arg);
+        }
+    }
+    out
 }
 
 /// The arguments with one value for `key`: in the place of its first, or at the end.
@@ -165,6 +194,14 @@ mod tests {
         ] {
             assert_eq!(with(&KernelArgs::parse(before), "ostree", "/new").to_string(), after);
         }
+    }
+
+    #[test]
+    fn the_init_of_a_tree_without_an_initramfs_is_not_inherited() {
+        let ours = "init=/ostree/boot.1/os/sum/0/usr/lib/ostree/ostree-prepare-root";
+        let options = KernelArgs::parse(&format!("quiet {ours} rw"));
+        assert_eq!(without_our_init(&options).to_string(), "quiet rw");
+        assert_eq!(without_our_init(&KernelArgs::parse("init=/bin/sh")).to_string(), "init=/bin/sh");
     }
 
     #[test]

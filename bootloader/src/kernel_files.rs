@@ -43,6 +43,8 @@ pub enum FileKind {
     Hmac,
     /// An Android boot image.
     Aboot,
+    /// An initrd that is not part of the tree.
+    OverlayInitrd,
 }
 
 /// A file that goes from a tree to `/boot`.

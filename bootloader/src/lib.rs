@@ -25,7 +25,7 @@ mod state;
 mod sweep;
 
 pub use apply::{ApplyError, Outcome, Step, VerifyError};
-pub use entry::{BootEntry, carried, overlay_initrds};
+pub use entry::{BootEntry, NewInitrd, carried, overlay_initrds};
 pub use former::{Record, prove_former};
 pub use kernel_files::{BootFile, FileKind, KernelError, KernelFiles};
 pub use loader::{AfterSwitch, Installed, Loader, LoaderError, Report, Tool, examine};

@@ -92,7 +92,7 @@ impl Slot {
 pub struct CopyFile {
     /// What it is.
     pub kind: FileKind,
-    /// Below the physical root.
+    /// Below the physical root; an absolute path is one of the running system.
     pub from: String,
     /// Below `/boot`.
     pub to: String,

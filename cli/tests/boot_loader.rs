@@ -41,6 +41,8 @@ fn main() -> ExitCode {
         beside("same_files_for_syslinux", |peer| same_files(peer, syslinux)),
         beside("same_files_for_uboot", |peer| same_files(peer, uboot)),
         beside("same_entries_for_grub_mkconfig", same_entries_for_grub_mkconfig),
+        beside("same_entries_for_every_kind_of_tree", same_entries_for_every_kind_of_tree),
+        alone("more_initrds_need_one_of_the_tree", more_initrds_need_one_of_the_tree),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -125,6 +127,93 @@ fn same_files(peer: &Path, story: fn(&World, &Path) -> String) {
     let (our, their) = (told(&ours()), told(peer));
     assert!(our.contains("devicetree-6.1.0") && our.contains("ostree=/ostree/boot."), "{our}");
     assert_eq!(our, their);
+}
+
+/// The entries, with the keys sorted that the C tools write in the order of a hash table; and the boot files.
+fn menu(world: &World) -> Vec<String> {
+    let mut menu = Vec::new();
+    for (path, _, content) in world.snapshot("root/boot") {
+        let name = path.strip_prefix(world.path("root/boot")).unwrap().display().to_string();
+        let mut text = String::from_utf8(content).unwrap();
+        if name.ends_with(".conf") {
+            let mut lines: Vec<&str> = text.lines().collect();
+            lines.sort_by_key(|line| (!line.starts_with("initrd"), line.split(' ').next()));
+            text = lines.join("\n");
+        }
+        menu.push(format!("{name} {text}"));
+    }
+    menu
+}
+
+/// More initrds, HMAC, no initramfs, the layout of before 2017 and one beside the new one, a prefix.
+fn deploy_every_kind(world: &World, program: &Path) -> Vec<Vec<String>> {
+    let mut menus = Vec::new();
+    let mut deploy = |version: &str, args: &str| {
+        commit_and_deploy(world, program, version, args);
+        menus.push(menu(world));
+    };
+    let modules = "tree/usr/lib/modules/6.1.0";
+    world.write("one", "one more");
+    world.write("two", "another");
+    world.write(&format!("{modules}/.vmlinuz.hmac"), "hmac");
+    deploy("1.0", " --karg=root=LABEL=r --overlay-initrd=one --overlay-initrd=two");
+    // They belong to a deployment, and are not inherited.
+    deploy("2.0", " --retain");
+    deploy("3.0", " --overlay-initrd=two");
+    fs::remove_file(world.path(modules).join("initramfs.img")).unwrap();
+    deploy("4.0", "");
+    deploy("5.0", " --no-merge --retain --karg-none --karg=quiet");
+    let sum = "ab".repeat(32);
+    for name in ["vmlinuz-3.10", "initramfs-3.10.img"] {
+        world.write(&format!("tree/usr/lib/ostree-boot/{name}-{sum}"), name);
+    }
+    // Without the init= of the one before, which the C tools would take over.
+    deploy("6.0", " --karg-none --karg=rw");
+    fs::remove_dir_all(world.path(modules)).unwrap();
+    fs::create_dir_all(world.path(modules)).unwrap();
+    world.ok_as(program, "config --repo=root/ostree/repo set sysroot.bootprefix true");
+    deploy("7.0", "");
+    menus
+}
+
+fn same_entries_for_every_kind_of_tree(peer: &Path) {
+    let told = |program: &Path| {
+        let world = prepared(program);
+        let menus = deploy_every_kind(&world, program);
+        world.clear_immutable("root");
+        menus
+    };
+    let (our, their) = (told(&ours()), told(peer));
+    for (index, (our, their)) in our.iter().zip(&their).enumerate() {
+        assert_eq!(our, their, "after deployment {}", index + 1);
+    }
+    assert_eq!(our.len(), their.len());
+    assert_eq!(our[0].iter().filter(|line| line.contains("initramfs-overlays/")).count(), 3);
+}
+
+fn more_initrds_need_one_of_the_tree() {
+    let world = prepared(&ours());
+    world.ok("--repo=root/ostree/repo commit --branch=t/x tree");
+    world.write("initrd", "one more");
+    world.write("empty", "");
+    let deploy = "admin --sysroot=root deploy --os=testos";
+    assert!(world.fails(&format!("{deploy} --overlay-initrd=absent t/x")).contains("Reading initrd absent"));
+    assert!(world.fails(&format!("{deploy} --overlay-initrd=empty t/x")).contains("It is empty"));
+    assert!(
+        world
+            .ok(&format!("{deploy} --dry-run --overlay-initrd=initrd t/x"))
+            .contains("one more initrd: initrd (")
+    );
+    fs::remove_file(world.path("tree/usr/lib/modules/6.1.0/initramfs.img")).unwrap();
+    world.ok("--repo=root/ostree/repo commit --branch=t/x tree");
+    assert!(world.fails(&format!("{deploy} --overlay-initrd=initrd t/x")).contains("no initramfs"));
+    assert!(!world.path("root/boot/loader").exists());
+    // For a loader that loads one initrd.
+    link(&world, "root/boot/extlinux/extlinux.conf", "../loader/extlinux.conf");
+    world.write("tree/usr/lib/modules/6.1.0/initramfs.img", "initramfs");
+    world.ok("--repo=root/ostree/repo commit --branch=t/x tree");
+    assert!(world.fails(&format!("{deploy} --overlay-initrd=initrd t/x")).contains("loads one"));
+    world.clear_immutable("root");
 }
 
 fn grub2_generate(world: &World, program: &Path, boot_version: &str) -> String {

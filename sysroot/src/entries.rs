@@ -3,7 +3,7 @@
 
 use std::os::fd::AsFd;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bootloader::{BootEntry, KernelFiles, PresentEntry};
 use formats::Checksum;
 use formats::bootlink::DeploymentPath;
@@ -14,6 +14,7 @@ use rustix::fs::{Mode, OFlags};
 use crate::Sysroot;
 use crate::deployment::Deployment;
 use crate::load::Loaded;
+use crate::overlay_initrds;
 use crate::preflight::read_text;
 
 /// One place of a new menu.
@@ -77,6 +78,11 @@ fn new(sysroot: &Sysroot, loaded: &Loaded, deployment: &NewDeployment) -> Result
     entry.carried = merge.map(PresentEntry::carried).unwrap_or_default();
     entry.carried.retain(|(key, _)| extra.iter().all(|(other, _)| other != key));
     entry.carried.extend(extra.iter().cloned());
+    ensure!(
+        overlay_initrds.is_empty() || entry.files.initramfs().is_some(),
+        "The tree has no initramfs, so no other initrd can be loaded after it"
+    );
+    entry.new_initrds = overlay_initrds::waiting(overlay_initrds)?;
     entry.overlay_initrds.clone_from(overlay_initrds);
     entry.tries = sysroot.boot_config()?.new_tries();
     Ok(entry)
@@ -130,6 +136,7 @@ fn read_tree(
         version,
         options,
         overlay_initrds: Vec::new(),
+        new_initrds: Vec::new(),
         carried: Vec::new(),
         tries: None,
         environment: read_text(tree.as_fd(), "usr/lib/ostree-boot/uEnv.txt")?,

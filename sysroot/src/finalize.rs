@@ -100,7 +100,6 @@ impl Sysroot {
         var::mark_outdated(stateroot.as_fd())?;
         backing::create(self, path)?;
         set_immutable(tree.as_fd(), true)?;
-        staged::copy_initrds(&record, self.places().boot)?;
 
         let new = self.new_deployment(&loaded, &record, merge);
         let all = &loaded.deployments;

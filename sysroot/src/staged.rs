@@ -29,9 +29,6 @@ const RECORD: &str = "staged-deployment";
 /// made before there is a record.
 const LOCKED: &str = "staged-deployment-locked";
 
-/// More initrds, by their checksum.
-const INITRDS: &str = "/run/ostree/staged-initrds";
-
 /// Whether there is a record of a staged deployment, whatever it says.
 pub fn is_anything_staged() -> bool {
     rustix::fs::statat(CWD, format!("{DIR}/{RECORD}"), AtFlags::SYMLINK_NOFOLLOW).is_ok()
@@ -90,25 +87,6 @@ pub(crate) fn entry(staged: &Staged, deployments: &[Deployment]) -> Entry {
     let mut entry = Entry::default();
     entry.push("options", &options);
     entry
-}
-
-/// Copies the initrds of the record to where boot entries name them.
-#[context("Copying the staged initrds")]
-pub(crate) fn copy_initrds(staged: &Staged, boot: impl AsFd) -> Result<()> {
-    const TO: &str = "ostree/initramfs-overlays";
-    if staged.overlay_initrds.is_empty() {
-        return Ok(());
-    }
-    let from = directory::find(CWD, INITRDS)?.with_context(|| format!("There is no {INITRDS}"))?;
-    make_dir(&boot, "ostree", 0o755)?;
-    make_dir(&boot, TO, 0o755)?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let to = rustix::fs::openat(&boot, TO, flags, Mode::empty())?;
-    for checksum in &staged.overlay_initrds {
-        let (source, name) = (checksum.to_string(), format!("{checksum}.img"));
-        durable::copy_file_replace((from.as_fd(), &source), (to.as_fd(), &name))?;
-    }
-    Ok(())
 }
 
 impl Sysroot {

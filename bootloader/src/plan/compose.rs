@@ -9,6 +9,7 @@ use formats::bootlink::Bootlink;
 
 use super::{Change, CopyFile, NeededFile, NewFile, NewLink, PlanError, Settings, Slot, SwitchPlan};
 use crate::entry::{BootEntry, OVERLAY_DIR, Position};
+use crate::kernel_files::FileKind;
 use crate::loader::{self, LoaderError, MenuItem, Reads};
 use crate::plan::Generate;
 use crate::state::BootState;
@@ -239,22 +240,23 @@ fn boot_serials(deployments: &[BootEntry]) -> Vec<u32> {
 /// The boot files that are not in `/boot` yet, or not whole.
 fn copies(state: &BootState, entries: &[BootEntry]) -> Vec<CopyFile> {
     let mut copies: BTreeMap<String, CopyFile> = BTreeMap::new();
-    for entry in entries {
-        let dir = entry.boot_dir();
+    let mut copy = |kind, from: String, dir: &str, name: &str, size| {
         let there = dir.strip_prefix("ostree/").and_then(|name| state.boot_dirs.get(name));
+        let found = there.and_then(|files| files.get(name));
+        if found != Some(&size) {
+            let to = format!("{dir}/{name}");
+            let replaces = found.is_some();
+            copies.entry(to.clone()).or_insert(CopyFile { kind, from, to, size, replaces });
+        }
+    };
+    for entry in entries {
         for file in &entry.files.files {
-            let size = there.and_then(|files| files.get(&file.name));
-            if size == Some(&file.size) {
-                continue;
-            }
-            let to = format!("{dir}/{}", file.name);
-            copies.entry(to.clone()).or_insert_with(|| CopyFile {
-                kind: file.kind,
-                from: format!("{}/{}", entry.deployment, file.source),
-                to,
-                size: file.size,
-                replaces: size.is_some(),
-            });
+            let from = format!("{}/{}", entry.deployment, file.source);
+            copy(file.kind, from, &entry.boot_dir(), &file.name, file.size);
+        }
+        for initrd in &entry.new_initrds {
+            let name = format!("{}.img", initrd.checksum);
+            copy(FileKind::OverlayInitrd, initrd.path.clone(), OVERLAY_DIR, &name, initrd.size);
         }
     }
     copies.into_values().collect()
@@ -268,7 +270,8 @@ fn needs(entries: &[BootEntry]) -> Vec<NeededFile> {
             needs.insert(format!("{dir}/{}", file.name), Some(file.size));
         }
         for checksum in &entry.overlay_initrds {
-            needs.insert(format!("{OVERLAY_DIR}/{checksum}.img"), None);
+            let new = entry.new_initrds.iter().find(|new| new.checksum == *checksum);
+            needs.insert(format!("{OVERLAY_DIR}/{checksum}.img"), new.map(|new| new.size));
         }
     }
     needs.into_iter().map(|(path, size)| NeededFile { path, size }).collect()

@@ -79,6 +79,7 @@ impl World {
             carried: Vec::new(),
             tries: None,
             environment: None,
+            new_initrds: Vec::new(),
         }
     }
 

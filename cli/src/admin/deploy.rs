@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 use sysroot::deploy::{Base, DeployOptions, Deployed, Edits, StagedDeployment};
 use sysroot::{Origin, Retention, Selinux, Sysroot};
@@ -59,8 +59,9 @@ pub(super) struct Args {
     /// With --dry-run: the plan for programs
     #[arg(long, requires = "dry_run")]
     json: bool,
-    #[command(flatten)]
-    later: NotYet,
+    /// Load this initrd after the tree's own; can be used multiple times
+    #[arg(long, value_name = "FILE")]
+    overlay_initrd: Vec<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -80,13 +81,6 @@ struct KernelArgsOptions {
     /// Delete kernel argument if exists, can be used multiple times
     #[arg(long, value_name = "NAME=VALUE")]
     karg_delete: Vec<String>,
-}
-
-/// Options of the C tools that are refused by name instead of being ignored.
-#[derive(Debug, clap::Args)]
-struct NotYet {
-    #[arg(long, hide = true, value_name = "FILE")]
-    overlay_initrd: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -132,7 +126,6 @@ impl Args {
     }
 
     fn options(&self) -> Result<DeployOptions> {
-        self.later.refuse()?;
         Ok(DeployOptions {
             refspec: self.refspec.clone(),
             stateroot: self.stateroot.clone(),
@@ -145,6 +138,7 @@ impl Args {
             },
             as_default: !self.not_as_default,
             kernel_args: self.kernel_args.edits(),
+            overlay_initrds: self.overlay_initrd.clone(),
             selinux: self.selinux.into(),
             prune: !self.no_prune,
         })
@@ -163,15 +157,6 @@ impl KernelArgsOptions {
             append: self.karg_append.clone(),
             delete: self.karg_delete.clone(),
         }
-    }
-}
-
-impl NotYet {
-    fn refuse(&self) -> Result<()> {
-        if !self.overlay_initrd.is_empty() {
-            bail!("--overlay-initrd is not supported by this version; deploy without it");
-        }
-        Ok(())
     }
 }
 

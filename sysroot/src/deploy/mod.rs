@@ -16,6 +16,8 @@ mod plan;
 mod stage;
 mod tree;
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use etc_merge::Clash;
 
@@ -23,6 +25,7 @@ use crate::deployment::Origin;
 use crate::entries::Item;
 use crate::lock::Lock;
 use crate::menu::Switched;
+use crate::overlay_initrds::OverlayInitrd;
 use crate::preflight::Selinux;
 use crate::retention::Retention;
 use crate::sysroot::Sysroot;
@@ -51,6 +54,8 @@ pub struct DeployOptions {
     pub as_default: bool,
     /// Changes of the kernel arguments.
     pub kernel_args: Edits,
+    /// Files with more initrds, which are loaded after the tree's own, in this order.
+    pub overlay_initrds: Vec<PathBuf>,
     /// What to do about SELinux.
     pub selinux: Selinux,
     /// Remove objects that nothing needs any more.
@@ -68,6 +73,7 @@ impl DeployOptions {
             retention: Retention::default(),
             as_default: true,
             kernel_args: Edits::default(),
+            overlay_initrds: Vec::new(),
             selinux: Selinux::default(),
             prune: true,
         }
@@ -117,6 +123,7 @@ impl Sysroot {
         // Said before anything is written: what the switch would refuse.
         loaded.boot.check()?;
         let settings = self.boot_settings(&loaded)?;
+        plan.overlay_initrds.iter().try_for_each(OverlayInitrd::stage)?;
         let tree =
             tree::Tree::create(self, &loaded, &settings, &plan, Etc::Merged).context("Deploying tree")?;
         let new = tree.new_deployment(&plan);

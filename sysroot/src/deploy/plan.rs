@@ -16,6 +16,7 @@ use crate::deployment::{Deployment, Origin};
 use crate::directory;
 use crate::entries::NewDeployment;
 use crate::load::Loaded;
+use crate::overlay_initrds::OverlayInitrd;
 use crate::preflight::Selinux;
 use crate::retention::{self, NewList};
 use crate::sysroot::stated_version;
@@ -33,6 +34,8 @@ pub struct DeployPlan {
     /// Its kernel arguments, before `ostree=` is set.
     #[serde(serialize_with = "as_text")]
     pub kernel_args: KernelArgs,
+    /// More initrds, which are loaded after the tree's own.
+    pub overlay_initrds: Vec<OverlayInitrd>,
     /// The version that its commit states.
     pub version: Option<String>,
     /// The old list that this was planned for, in the order of the boot menu.
@@ -81,6 +84,11 @@ impl DeployPlan {
             path: DeploymentPath { stateroot, checksum, deploy_serial },
             kernel_args: options.kernel_args.apply(merge_from.map(Deployment::kernel_args).as_ref())?,
             merge: merge_from.map(|d| d.path.clone()),
+            overlay_initrds: options
+                .overlay_initrds
+                .iter()
+                .map(|path| OverlayInitrd::read(path))
+                .collect::<Result<_>>()?,
             version,
             old: all.iter().map(|d| d.path.clone()).collect(),
             list,
@@ -97,7 +105,7 @@ impl DeployPlan {
             kernel_args: self.kernel_args.clone(),
             version: self.version.clone(),
             boot_checksum: None,
-            overlay_initrds: Vec::new(),
+            overlay_initrds: self.overlay_initrds.iter().map(|initrd| initrd.checksum).collect(),
             extra: Vec::new(),
         }
     }
@@ -119,6 +127,9 @@ impl fmt::Display for DeployPlan {
             None => writeln!(f, "  /etc: as the tree has it")?,
         }
         writeln!(f, "  kernel arguments: {}", self.kernel_args)?;
+        for initrd in &self.overlay_initrds {
+            writeln!(f, "  one more initrd: {} ({})", initrd.path.display(), initrd.checksum)?;
+        }
         writeln!(f, "Boot menu:")?;
         for (index, path) in self.new_paths().enumerate() {
             writeln!(f, "  {index}: {path}{}", if *path == self.path { " (new)" } else { "" })?;

@@ -19,6 +19,7 @@ use crate::entries;
 use crate::entries::Item;
 use crate::load::Loaded;
 use crate::lock::Lock;
+use crate::overlay_initrds::OverlayInitrd;
 use crate::staged;
 use crate::sysroot::Sysroot;
 
@@ -56,6 +57,7 @@ impl Sysroot {
         loaded.boot.check()?;
         let settings = self.boot_settings(&loaded)?;
         start_service()?;
+        plan.overlay_initrds.iter().try_for_each(OverlayInitrd::stage)?;
         let tree = Tree::create(self, &loaded, &settings, &plan, Etc::Defaults).context("Deploying tree")?;
 
         let new = tree.new_deployment(&plan);
@@ -101,6 +103,7 @@ fn record(
         kernel_args: (options.kernel_args != Edits::default()).then_some(kernel_args),
         // What another tool asked for since the last boot stays asked for.
         extra: loaded.staged.as_ref().map(|earlier| earlier.extra.clone()).unwrap_or_default(),
+        overlay_initrds: plan.overlay_initrds.iter().map(|initrd| initrd.checksum).collect(),
         retain: options.retention.words(),
         not_as_default: !options.as_default,
         ..Staged::new(target)
