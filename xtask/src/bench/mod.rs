@@ -30,7 +30,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
     /// Measured runs of each program, after one to warm up
-    #[arg(long, value_name = "N", default_value_t = 7)]
+    #[arg(long, value_name = "N", default_value_t = 5)]
     runs: u32,
     /// Only the cases whose name contains this; docs/performance.md stays as it is
     #[arg(long, value_name = "TEXT")]
