@@ -210,18 +210,17 @@ impl<'a> Checker<'a> {
             }
         }
         let out = self.directory.join("out");
+        // Later than a second after anything was written: see `Session::boot`.
         let booted = seen.default_deployment().filter(|_| self.operation.booted);
         let mut session = Session::start(self.kit, root, booted, &out)?;
-        let mut try_line = |line: &str| -> Result<()> {
+        let mut lines = vec!["ostree --repo=$REPO fsck -q"];
+        lines.extend(self.again(seen)?);
+        lines.push(self.operation.finally);
+        for line in lines {
             let done = session.run(line)?;
-            if done.status != 0 {
+            if done.status != 0 && !done.asks_for_reboot() {
                 problems.push(flagged(format!("{line}: exit status {}: {}", done.status, done.said)));
             }
-            Ok(())
-        };
-        try_line("ostree --repo=$REPO fsck -q")?;
-        for line in self.again(seen)? {
-            try_line(line)?;
         }
         drop(session);
         if problems.is_empty() {
@@ -232,7 +231,7 @@ impl<'a> Checker<'a> {
 
     /// What is done after the cut.
     fn again(&self, seen: &Menu) -> Result<&'static [&'static str]> {
-        let is_new = seen.entries.first() == self.last()?.menu.entries.first();
+        let is_new = seen.entries == self.last()?.menu.entries;
         Ok(match self.operation.again {
             Again::IfOld if is_new => &["ostree admin cleanup"],
             _ => self.operation.commands,
@@ -243,13 +242,18 @@ impl<'a> Checker<'a> {
     fn end_problems(&self, root: &Path) -> Result<Vec<Problem>> {
         let menu = Menu::read(&root.join("boot"), &Snapshot::of(root)?);
         let mut problems: Vec<_> = menu.problems.iter().map(|p| flagged(format!("again: {p}"))).collect();
-        let wanted = self.last()?.menu.entries.first();
-        let is_new = match (menu.entries.first(), wanted) {
+        let wanted = &self.last()?.menu.entries;
+        let count = match self.operation.again {
+            // A second deployment of the same commit is one more.
+            Again::Always => 1,
+            Again::IfOld => wanted.len().max(menu.entries.len()),
+        };
+        let is_same = |index: usize| match (menu.entries.get(index), wanted.get(index)) {
             (Some(is), Some(wanted)) => is.is_same_system(wanted),
             (is, wanted) => is.is_none() && wanted.is_none(),
         };
-        if !is_new {
-            problems.push(flagged(format!("again: the default is {:?}", menu.entries.first())));
+        if !(0..count).all(is_same) {
+            problems.push(flagged(format!("again: the menu is {:?}", menu.entries)));
         }
         Ok(problems)
     }

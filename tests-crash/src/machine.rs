@@ -8,8 +8,10 @@ use fn_error_context::context;
 
 use crate::disk::{Attached, Layout};
 use crate::kit::Kit;
+use crate::menu::Menu;
 use crate::operation::Operation;
 use crate::session::Session;
+use crate::snapshot::Snapshot;
 
 /// What every system begins with; `$PREFIX` is whether paths in entries begin with `/boot`.
 const INITIALIZE: &[&str] = &[
@@ -45,6 +47,13 @@ impl Machine {
             session.ok(line)?;
         }
         drop(session);
+        if !operation.prepare_booted.is_empty() {
+            let menu = Menu::read(&mounted.root.join("boot"), &Snapshot::of(&mounted.root)?);
+            let mut session = Session::boot(kit, &mounted.root, &menu, &directory.join("out"))?;
+            for line in operation.prepare_booted {
+                session.ok(line)?;
+            }
+        }
         mounted.unmount()?;
         Ok(Self { layout, image })
     }

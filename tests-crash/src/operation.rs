@@ -23,61 +23,124 @@ pub struct Operation {
     pub name: &'static str,
     /// Done before the recording, from outside; ended by unmounting.
     pub prepare: &'static [&'static str],
+    /// Done after that in the booted system, which is then shut down.
+    pub prepare_booted: &'static [&'static str],
     /// Whether the commands are run in the system that was booted from its default deployment, instead of from outside.
     pub booted: bool,
     /// What is recorded.
     pub commands: &'static [&'static str],
     /// What follows a power cut.
     pub again: Again,
+    /// What must succeed after that.
+    pub finally: &'static str,
     /// Whether Debian's `ostree` has the same commands.
     pub peer: bool,
 }
 
+/// What most operations have in common.
+const USUAL: Operation = Operation {
+    name: "",
+    prepare: &[PULL_ALL, DEPLOY_ONE],
+    prepare_booted: &[],
+    booted: false,
+    commands: &[],
+    again: Again::Always,
+    finally: "true",
+    peer: true,
+};
+
 const PULL_ALL: &str = "ostree --repo=$REPO pull-local /run/kit/source one two three same";
+const PULL_ONE: &str = "ostree --repo=$REPO pull-local /run/kit/source one";
 const DEPLOY_ONE: &str = "ostree admin deploy --os=testos --karg=root=LABEL=r one";
 const DEPLOY_TWO: &str = "ostree admin deploy --os=testos --karg=root=LABEL=r two";
-const DEPLOYED: &[&str] = &[PULL_ALL, DEPLOY_ONE];
+/// Changes to `/etc` that a merge has to carry over.
+const EDIT_ETC: &str = "cd $OSTREE_SYSROOT/ostree/deploy/testos/deploy/*.0/etc && echo local >conf && echo new >added && rm d/more";
+/// What an interrupted update may leave: a deployment and boot files that nothing names.
+const LEAVE_BEHIND: &str = "cd $OSTREE_SYSROOT && name=$(printf %064d 7) && mkdir boot/ostree/testos-$name && \
+                            echo old >boot/ostree/testos-$name/vmlinuz && cd ostree/deploy/testos/deploy && set -- *.0 && \
+                            cp -a $1 ${1%.0}.7";
+const FOLLOW_MAIN: &str = "ostree admin set-origin r file:///run/kit/source main --set=gpg-verify=false";
 
 /// All of them.
 pub const OPERATIONS: &[Operation] = &[
+    Operation { name: "deploy", commands: &[DEPLOY_TWO], ..USUAL },
+    Operation { name: "first-deploy", prepare: &[PULL_ALL], commands: &[DEPLOY_ONE], ..USUAL },
     Operation {
-        name: "first-deploy",
-        prepare: &[PULL_ALL],
-        booted: false,
-        commands: &[DEPLOY_ONE],
-        again: Again::Always,
-        peer: true,
-    },
-    Operation {
-        name: "deploy",
-        prepare: DEPLOYED,
-        booted: false,
-        commands: &[DEPLOY_TWO],
-        again: Again::Always,
-        peer: true,
-    },
-    Operation {
-        name: "deploy-same-kernel",
-        prepare: DEPLOYED,
+        name: "stage",
+        prepare: &[PULL_ALL, DEPLOY_ONE, EDIT_ETC],
         booted: true,
-        commands: &["ostree admin deploy same"],
-        again: Again::Always,
-        peer: true,
+        commands: &["ostree admin deploy --stage two", "ostree admin finalize-staged"],
+        ..USUAL
     },
-    Operation {
-        name: "deploy-booted",
-        prepare: DEPLOYED,
-        booted: true,
-        commands: &["ostree admin deploy two"],
-        again: Again::Always,
-        peer: true,
-    },
+    Operation { name: "deploy-booted", booted: true, commands: &["ostree admin deploy two"], ..USUAL },
+    Operation { name: "deploy-same-kernel", booted: true, commands: &["ostree admin deploy same"], ..USUAL },
     Operation {
         name: "deploy-twice",
-        prepare: DEPLOYED,
-        booted: false,
-        commands: &[DEPLOY_TWO, "ostree admin deploy --os=testos three"],
-        again: Again::Always,
-        peer: true,
+        booted: true,
+        commands: &["ostree admin deploy two", "ostree admin deploy three"],
+        ..USUAL
+    },
+    Operation {
+        name: "upgrade",
+        prepare: &[PULL_ONE, DEPLOY_ONE],
+        prepare_booted: &[FOLLOW_MAIN],
+        booted: true,
+        commands: &["ostree admin upgrade"],
+        ..USUAL
+    },
+    Operation {
+        name: "kargs",
+        commands: &["ostree admin kargs edit-in-place --append-if-missing=quiet"],
+        ..USUAL
+    },
+    Operation {
+        name: "undeploy",
+        prepare: &[PULL_ALL, DEPLOY_ONE, DEPLOY_TWO],
+        commands: &["ostree admin undeploy 1"],
+        again: Again::IfOld,
+        ..USUAL
+    },
+    Operation {
+        name: "rollback",
+        prepare: &[PULL_ALL, DEPLOY_ONE, DEPLOY_TWO],
+        booted: true,
+        commands: &["ostree admin rollback"],
+        again: Again::IfOld,
+        peer: false,
+        ..USUAL
+    },
+    Operation {
+        name: "cleanup",
+        prepare: &[PULL_ALL, DEPLOY_ONE, LEAVE_BEHIND, "ostree --repo=$REPO refs --delete three"],
+        commands: &["ostree admin cleanup"],
+        ..USUAL
+    },
+    Operation {
+        name: "boot-good",
+        prepare_booted: &["ostree admin deploy two"],
+        booted: true,
+        commands: &["ostree-boot-good"],
+        peer: false,
+        ..USUAL
+    },
+    Operation {
+        name: "prune",
+        prepare: &[PULL_ALL, DEPLOY_ONE, "ostree --repo=$REPO refs --delete three"],
+        commands: &["ostree --repo=$REPO prune --refs-only"],
+        finally: "ostree --repo=$REPO rev-parse one && ostree --repo=$REPO rev-parse two",
+        ..USUAL
+    },
+    Operation {
+        name: "pull-local",
+        prepare: &[PULL_ONE, DEPLOY_ONE],
+        commands: &["ostree --repo=$REPO pull-local /run/kit/source two"],
+        finally: "ostree --repo=$REPO ls -R two",
+        ..USUAL
+    },
+    Operation {
+        name: "commit",
+        commands: &["ostree --repo=$REPO commit --branch=new --timestamp=@1700000000 /run/kit/tree-three"],
+        finally: "ostree --repo=$REPO ls -R new",
+        ..USUAL
     },
 ];

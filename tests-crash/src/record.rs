@@ -72,18 +72,15 @@ pub fn record(machine: &Machine, operation: &Operation, kit: &Kit, directory: &P
     let out = directory.join("out");
     let mut calls = Vec::new();
     {
-        let booted = references.first().and_then(|before| before.menu.default_deployment());
-        if operation.booted {
-            ensure!(booted.is_some(), "there is nothing to boot");
-            // What was deployed in this second would count as deployed since the start.
-            std::thread::sleep(Duration::from_millis(1100));
-        }
-        let booted = booted.filter(|_| operation.booted).map(str::to_owned);
-        let mut session = Session::start(kit, &mounted.root, booted.as_deref(), &out)?;
+        let mut session = match references.first() {
+            Some(before) if operation.booted => Session::boot(kit, &mounted.root, &before.menu, &out)?,
+            _ => Session::start(kit, &mounted.root, None, &out)?,
+        };
         for (index, line) in operation.commands.iter().enumerate() {
             std::fs::write(out.join("command"), line)?;
             export.mark(&format!("begin {index}: {line}"))?;
-            session.ok(&format!("{} sh /run/out/command", trace::prefix("/run/out/trace")))?;
+            let done = session.run(&format!("{} sh /run/out/command", trace::prefix("/run/out/trace")))?;
+            ensure!(done.status == 0 || done.asks_for_reboot(), "{line}: {}", done.said);
             export.mark(&format!("end {index}"))?;
             calls.extend(trace::parse(&std::fs::read_to_string(out.join("trace"))?));
             references.push(reference(line, &mounted.root)?);

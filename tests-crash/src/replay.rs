@@ -12,8 +12,9 @@ use sha2::{Digest, Sha256};
 
 use crate::cuts::{Kept, Part};
 use crate::log::{Event, SECTOR};
+use crate::program::run;
 use crate::record::Recording;
-use crate::workshop::clone_file;
+use crate::workshop::{clone_file, text};
 
 /// What tells disk states from each other: the sectors that differ from those before the operation.
 pub type Key = u128;
@@ -169,6 +170,13 @@ impl Images {
         self.work.set_len(0)?;
         clone_file(&self.durable, &self.work)?;
         self.apply(&self.work, events, kept)
+    }
+
+    /// Keeps the image for a person.
+    pub fn copy_to(&self, to: &Path) -> Result<()> {
+        let directory = to.parent().unwrap_or(Path::new("/"));
+        std::fs::create_dir_all(directory).with_context(|| format!("Making {}", directory.display()))?;
+        run("cp", ["--sparse=always", "--", &text(&self.path), &text(to)]).map(drop)
     }
 
     #[context("Writing a state of the disk")]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -12,7 +12,9 @@ use crate::check::{Checker, Fault, Problem};
 use crate::cuts::{Effort, Epoch, Kept, Part, cuts, epochs};
 use crate::disk::Layout;
 use crate::kit::{Kit, Programs, Side};
+use crate::log::Event;
 use crate::machine::Machine;
+use crate::mutant::FLUSH_DROPPED;
 use crate::operation::Operation;
 use crate::position::{commit_windows, describe};
 use crate::random::Random;
@@ -70,14 +72,16 @@ pub struct Tally {
 }
 
 /// When a row ends early.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limit {
     /// At this moment.
     pub until: Instant,
     /// With the first state that is wrong: for mutants.
     pub first_finding: bool,
-    /// At most so many states.
-    pub states: usize,
+    /// What is before the first switch is left out.
+    pub windows_only: bool,
+    /// Where the image of the first state of each kind that is wrong is kept.
+    pub keep: Option<PathBuf>,
 }
 
 /// A recorded row.
@@ -94,49 +98,60 @@ pub struct Recorded {
 
 impl Recorded {
     /// Prepares and records.
-    pub fn new(row: Row, programs: &Programs, kit: &Kit, workshop: &Workshop) -> Result<Self> {
+    pub fn new(row: Row, kit: &Kit, workshop: &Workshop) -> Result<Self> {
         let start = Instant::now();
         let name = row.to_string().replace(' ', "_");
         let directory = workshop.directory(&name)?;
         let run = || -> Result<(Kit, Recording)> {
-            let kit = match (row.side, row.mutant.filter(|name| *name != FLUSH_DROPPED)) {
+            let mutant = row.mutant.filter(|name| *name != FLUSH_DROPPED);
+            let kit = match (row.side, mutant) {
                 (Side::Ours, None) => kit.clone(),
-                (side, mutant) => kit.variant(&workshop.directory(&format!("{name}/kit"))?, side, mutant)?,
+                (side, _) => kit.variant(&workshop.directory(&format!("{name}/kit"))?, side, mutant)?,
             };
             let machine = Machine::prepare(row.layout, row.operation, &kit, &directory)?;
-            let recording = record(&machine, row.operation, &kit, &directory)?;
+            let mut recording = record(&machine, row.operation, &kit, &directory)?;
+            if row.mutant == Some(FLUSH_DROPPED) {
+                drop_flushes(&mut recording.events);
+            }
             Ok((kit, recording))
         };
-        let (kit, recording) = run().with_context(|| row.to_string())?;
-        let _ = programs;
+        let (with, recording) = run().with_context(|| row.to_string())?;
+        // What follows a cut is done without mistakes.
+        let kit = if row.mutant.is_some() { kit.clone() } else { with };
         let tally = Tally { time: start.elapsed(), ..Tally::default() };
         Ok(Self { row, kit, recording, directory, seen: HashSet::new(), tally })
     }
 
-    /// Goes through the log once.
-    pub fn replay(&mut self, programs: &Programs, effort: &Effort, seed: u64, limit: Limit) -> Result<()> {
+    /// Goes through the log once; says whether it came to its end.
+    pub fn replay(&mut self, programs: &Programs, effort: &Effort, seed: u64, limit: &Limit) -> Result<bool> {
         let start = Instant::now();
         let done = self.go_through(programs, effort, seed, limit).with_context(|| self.row.to_string());
         self.tally.time += start.elapsed();
         done
     }
 
-    fn go_through(&mut self, programs: &Programs, effort: &Effort, seed: u64, limit: Limit) -> Result<()> {
+    fn go_through(&mut self, programs: &Programs, effort: &Effort, seed: u64, limit: &Limit) -> Result<bool> {
         let Self { row, kit, recording, directory, seen, tally } = self;
         let events = &recording.events;
         let images = Images::new(recording, directory)?;
         let mut keys = Keys::new(recording)?;
         let mut checker = Checker::new(recording, row.operation, programs, kit, &images.path, directory)?;
         let windows = commit_windows(recording);
+        let first_window = windows.iter().map(|window| window.start).min().unwrap_or(0);
         for (number, epoch) in epochs(events).iter().enumerate() {
             let (Some(first), Some(last)) = (epoch.writes.first(), epoch.writes.last()) else { continue };
+            if limit.windows_only && last.saturating_add(1) < first_window {
+                keys.keep(events, &whole(epoch));
+                images.keep(events, &whole(epoch))?;
+                continue;
+            }
             let is_inside = windows.iter().any(|window| window.start <= *last && *first < window.end);
-            let whole = recording.layout.whole();
-            let effort = Effort { exhaustive: effort.exhaustive && is_inside, whole, ..*effort };
+            let never_torn = recording.layout.whole();
+            let effort = Effort { exhaustive: effort.exhaustive && is_inside, whole: never_torn, ..*effort };
             let mut random = Random::new(seed.wrapping_mul(0x1_0000).wrapping_add(number as u64));
             for kept in cuts(epoch, events, &effort, &mut random) {
-                if Instant::now() > limit.until || tally.states >= limit.states {
-                    return Ok(());
+                if Instant::now() > limit.until {
+                    return Ok(false);
                 }
                 if !seen.insert(keys.with(events, &kept)) {
                     continue;
@@ -146,23 +161,24 @@ impl Recorded {
                 tally.states += 1;
                 tally.runs = checker.runs;
                 if !problems.is_empty() {
-                    tally.add(problems, || describe(recording, epoch, &kept));
+                    let place = || describe(recording, epoch, &kept);
+                    if tally.add(problems, place)
+                        && let Some(keep) = &limit.keep
+                    {
+                        images.make(events, &kept)?;
+                        images.copy_to(
+                            &keep.join(format!("{row}-{}.img", tally.findings.len()).replace(' ', "_")),
+                        )?;
+                    }
                     if limit.first_finding {
-                        return Ok(());
+                        return Ok(false);
                     }
                 }
             }
-            let all: Vec<Kept> =
-                epoch.writes.iter().map(|event| Kept { event: *event, part: Part::Whole }).collect();
-            keys.keep(events, &all);
-            images.keep(events, &all)?;
+            keys.keep(events, &whole(epoch));
+            images.keep(events, &whole(epoch))?;
         }
-        Ok(())
-    }
-
-    /// Where its files are.
-    pub fn directory(&self) -> &Path {
-        &self.directory
+        Ok(true)
     }
 
     /// How many events and epochs there are.
@@ -172,11 +188,24 @@ impl Recorded {
     }
 }
 
-/// The mistake of a disk that ignores flushes.
-pub const FLUSH_DROPPED: &str = "flush-dropped";
+/// All writes of an epoch.
+fn whole(epoch: &Epoch) -> Vec<Kept> {
+    epoch.writes.iter().map(|event| Kept { event: *event, part: Part::Whole }).collect()
+}
+
+/// Makes epochs that are longer than the disk's cache lets them be: of the flushes only one in so many counts.
+fn drop_flushes(events: &mut Vec<Event>) {
+    const KEPT: usize = 6;
+    let mut count = 0;
+    events.retain(|event| {
+        count += usize::from(*event == Event::Flush);
+        *event != Event::Flush || count % KEPT == 0
+    });
+}
 
 impl Tally {
-    fn add(&mut self, problems: Vec<Problem>, place: impl FnOnce() -> String) {
+    /// Counts a state; says whether it is the first with this kind of problem.
+    fn add(&mut self, problems: Vec<Problem>, place: impl FnOnce() -> String) -> bool {
         let is_neither = problems.iter().any(|problem| problem.fault == Fault::Neither);
         if is_neither {
             self.neither += 1;
@@ -185,7 +214,9 @@ impl Tally {
         }
         let kind = problems.first().map_or_else(String::new, |problem| kind_of(&problem.text));
         let new = || (0, Finding { problems, place: place() });
-        self.findings.entry(kind).or_insert_with(new).0 += 1;
+        let entry = self.findings.entry(kind).or_insert_with(new);
+        entry.0 += 1;
+        entry.0 == 1
     }
 }
 

@@ -1,40 +1,65 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The command: which rows there are, and what is printed.
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use rustix::mount::{MountPropagationFlags, mount_change};
 
 use crate::cuts::Effort;
 use crate::disk::{Kind, Layout};
 use crate::kit::{Kit, Programs, Side};
-use crate::operation::OPERATIONS;
+use crate::mutant::{MUTANTS, Mutant};
+use crate::operation::{OPERATIONS, Operation};
+use crate::report;
 use crate::row::{Limit, Recorded, Row};
+use crate::schedule::{self, Place, Shop};
 use crate::workshop::Workshop;
 
 /// Says that this process has its own mounts already.
 const INSIDE: &str = "OSTREE_RS_CRASH_INSIDE";
+/// What `--quick` may take for the states, and what for the mutants.
+const QUICK: [Duration; 2] = [Duration::from_secs(100), Duration::from_secs(120)];
+/// How long each mutant is looked for otherwise.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Parser)]
 #[command(name = "crash", about = "Power cuts at every write")]
 struct Options {
-    /// How long new states are tried
+    /// How long states are tried; mutants come on top
     #[arg(long, value_name = "N", default_value_t = 60)]
     minutes: u64,
-    /// Only operations with this name
+    /// Only operations with this name, without mutants
     #[arg(long, value_name = "OP")]
     only: Option<String>,
-    /// What the choice of states depends on
+    /// Only layouts with this name: ext4, xfs, btrfs, or with /boot of its own ext4+xfs and so on
+    #[arg(long, value_name = "ROOT[+BOOT]")]
+    layout: Option<String>,
+    /// Which of the possible states are tried depends on it
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
+    /// Only mutants with this name, or `all`
+    #[arg(long, value_name = "NAME")]
+    mutant: Option<String>,
+    /// Debian's programs instead of ours
+    #[arg(long)]
+    theirs: bool,
+    /// A few rows and all mutants, in less than five minutes
+    #[arg(long)]
+    quick: bool,
+    /// Keep the disks before the operations and the logs of what was written, too
+    #[arg(long)]
+    keep: bool,
 }
 
 /// Entry point of the `tests-crash` program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let run = || if std::env::var_os(INSIDE).is_some() { inside(&Options::parse()) } else { outside() };
+    let options = Options::parse();
+    let run = || if std::env::var_os(INSIDE).is_some() { inside(&options) } else { outside(&options) };
     match run() {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -45,54 +70,138 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Where images of what was wrong are kept.
+fn kept() -> PathBuf {
+    let cache = std::env::var_os("OSTREE_RS_CACHE").map_or_else(std::env::temp_dir, PathBuf::from);
+    cache.join("crash")
+}
+
 /// Runs this program again, with mounts of its own, which end with it.
-fn outside() -> Result<bool> {
+fn outside(options: &Options) -> Result<bool> {
+    let directory = std::env::temp_dir().join(format!("ostree-crash-{}", std::process::id()));
+    std::fs::create_dir(&directory).with_context(|| format!("Making {}", directory.display()))?;
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc"]);
-    command.arg(std::env::current_exe()?).args(std::env::args_os().skip(1)).env(INSIDE, "1");
-    Ok(command.status().context("Running unshare (as root)")?.success())
+    command.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+    command.arg(std::env::current_exe()?).args(std::env::args_os().skip(1)).env(INSIDE, &directory);
+    let status = command.status().context("Running unshare (as root)")?;
+    if !options.keep {
+        std::fs::remove_dir_all(&directory).with_context(|| format!("Removing {}", directory.display()))?;
+    }
+    Ok(status.success())
 }
 
 fn inside(options: &Options) -> Result<bool> {
     let programs = Programs::from_environment()?;
-    let temporary = std::env::temp_dir().join(format!("ostree-crash-{}", std::process::id()));
-    let workshop = Workshop::new(&temporary)?;
+    let directory = std::env::var_os(INSIDE).map(PathBuf::from).context("No directory")?;
+    // Sessions follow what is unmounted here; the machine does not follow what is mounted.
+    for propagation in [MountPropagationFlags::PRIVATE, MountPropagationFlags::SHARED] {
+        mount_change("/", propagation | MountPropagationFlags::REC)
+            .context("Setting how mounts propagate")?;
+    }
+    let workshop = Workshop::new(&directory)?;
     let kit = Kit::new(&programs, &workshop.directory("kit")?)?;
-    let until = Instant::now() + Duration::from_secs(60 * options.minutes);
-    let limit = Limit { until, first_finding: false, states: usize::MAX };
-    let effort = Effort { whole: Vec::new(), prefixes: true, samples: 8, exhaustive: true };
-    let (mut states, mut neither) = (0, 0);
-    let layouts = [Layout::new(Kind::Ext4, None)];
-    for operation in OPERATIONS.iter().filter(|o| options.only.as_ref().is_none_or(|only| only == o.name)) {
-        for layout in layouts {
-            let row = Row { operation, layout, side: Side::Ours, mutant: None };
-            let mut recorded = Recorded::new(row, &programs, &kit, &workshop)?;
-            let made = recorded.tally.time;
-            recorded.replay(&programs, &effort, options.seed, limit)?;
-            let (writes, epochs) = recorded.size();
-            let tally = &recorded.tally;
-            println!(
-                "{:<30} {writes:>5} writes {epochs:>4} epochs {:>6} states {:>4} neither {:>4} flagged {:>4} runs {:>6.1} s ({:.1} s made) {:.1}/s",
-                recorded.row.to_string(),
-                tally.states,
-                tally.neither,
-                tally.flagged,
-                tally.runs,
-                tally.time.as_secs_f64(),
-                made.as_secs_f64(),
-                tally.states as f64 / (tally.time - made).as_secs_f64()
-            );
-            for (count, finding) in tally.findings.values() {
-                println!(
-                    "  {count} × {}",
-                    finding.problems.first().map(ToString::to_string).unwrap_or_default()
-                );
-                println!("    {}", finding.place);
+    let shop = Shop { programs: &programs, kit: &kit, workshop: &workshop, seed: options.seed };
+    let states = if options.quick { QUICK[0] } else { Duration::from_secs(60 * options.minutes) };
+    let limit = Limit {
+        until: Instant::now() + states,
+        first_finding: false,
+        windows_only: false,
+        keep: Some(kept()),
+    };
+    let rows = rows(options)?;
+    let rounds = if options.quick { 1 } else { usize::MAX };
+    println!("{}", report::head());
+    let places = if options.mutant.is_some() {
+        Vec::new()
+    } else {
+        schedule::run(&shop, rows, &limit, rounds, |place| println!("{}", report::line(place)))
+    };
+    println!("\nseed {}\n{}", options.seed, report::head());
+    let mut failed = 0;
+    for place in &places {
+        println!("{}", report::line(place));
+        match place {
+            Place::Ready(recorded, _) => {
+                for line in report::findings(recorded) {
+                    println!("{line}");
+                }
             }
-            states += tally.states;
-            neither += tally.neither;
+            Place::Failed(..) => failed += 1,
+            Place::Waiting(_) => {}
         }
     }
-    println!("{states} crash points, {neither} neither, 0 of 0 mutants caught");
-    Ok(neither == 0)
+    let caught = if options.only.is_none() { mutants(&shop, options)? } else { Vec::new() };
+    let side = if options.theirs { Side::Theirs } else { Side::Ours };
+    let [points, neither, flagged] = report::sums(&places, side);
+    let alive = caught.iter().filter(|caught| !**caught).count();
+    if flagged > 0 || failed > 0 {
+        println!("{flagged} states are flagged, {failed} rows failed");
+    }
+    println!(
+        "{points} crash points, {neither} neither, {} of {} mutants caught",
+        caught.len() - alive,
+        caught.len()
+    );
+    Ok(neither == 0 && flagged == 0 && failed == 0 && alive == 0)
+}
+
+/// Root and `/boot` on every file system.
+fn layouts() -> Vec<Layout> {
+    let kinds = [Kind::Ext4, Kind::Xfs, Kind::Btrfs];
+    let boots = [None, Some(Kind::Ext4), Some(Kind::Xfs)];
+    boots.into_iter().flat_map(|boot| kinds.map(|root| Layout::new(root, boot))).collect()
+}
+
+fn rows(options: &Options) -> Result<Vec<Row>> {
+    let side = if options.theirs { Side::Theirs } else { Side::Ours };
+    let mut rows = Vec::new();
+    for layout in layouts() {
+        for operation in OPERATIONS {
+            rows.push(Row { operation, layout, side, mutant: None });
+        }
+    }
+    rows.retain(|row| options.only.as_deref().is_none_or(|only| only == row.operation.name));
+    rows.retain(|row| options.layout.as_ref().is_none_or(|only| *only == row.layout.to_string()));
+    rows.retain(|row| row.operation.peer || side == Side::Ours);
+    if options.quick {
+        let quick = [("deploy", "ext4"), ("stage", "ext4"), ("deploy", "xfs"), ("deploy", "btrfs+ext4")];
+        rows.retain(|row| quick.contains(&(row.operation.name, row.layout.to_string().as_str())));
+    }
+    ensure!(!rows.is_empty(), "there is no such row");
+    Ok(rows)
+}
+
+/// Makes each mistake, and says of each whether it was seen.
+fn mutants(shop: &Shop<'_>, options: &Options) -> Result<Vec<bool>> {
+    let wanted = options.mutant.as_deref().unwrap_or("all");
+    let chosen = MUTANTS.iter().filter(|mutant| wanted == "all" || wanted == mutant.name);
+    let patience = if options.quick { QUICK[1] / MUTANTS.len() as u32 * 2 } else { PATIENCE };
+    chosen.map(|mutant| look_for(mutant, shop, patience)).collect()
+}
+
+fn look_for(mutant: &Mutant, shop: &Shop<'_>, patience: Duration) -> Result<bool> {
+    let until = Instant::now() + patience;
+    let limit = Limit { until, first_finding: true, windows_only: mutant.in_window, keep: None };
+    for (name, layout) in mutant.rows {
+        let operation: &Operation =
+            OPERATIONS.iter().find(|operation| operation.name == *name).context("No such operation")?;
+        let row = Row { operation, layout: *layout, side: Side::Ours, mutant: Some(mutant.name) };
+        let mut recorded = Recorded::new(row, shop.kit, shop.workshop)?;
+        for (round, prefixes) in [(0, true), (1, false)] {
+            let effort = Effort { whole: Vec::new(), prefixes, samples: 8, exhaustive: !prefixes };
+            recorded.replay(shop.programs, &effort, shop.seed.wrapping_add(round), &limit)?;
+            if let Some((_, finding)) = recorded.tally.findings.values().next() {
+                let problem = finding.problems.first().map(|problem| problem.text.clone());
+                let problem: String = problem.unwrap_or_default().chars().take(200).collect();
+                println!(
+                    "caught {} ({}) in state {} of {}: {problem}",
+                    mutant.name, mutant.about, recorded.tally.states, recorded.row
+                );
+                return Ok(true);
+            }
+        }
+        println!("not seen in {} states: {}", recorded.tally.states, recorded.row);
+    }
+    println!("ALIVE  {} ({})", mutant.name, mutant.about);
+    Ok(false)
 }

@@ -5,11 +5,13 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use fn_error_context::context;
 
 use crate::kit::Kit;
+use crate::menu::Menu;
 
 /// What a session is put together with.
 const SCRIPT: &str = include_str!("../host/session.sh");
@@ -23,6 +25,13 @@ pub struct Done {
     pub status: i32,
     /// What it printed, on both outputs.
     pub said: String,
+}
+
+impl Done {
+    /// Whether it was refused because the former switch is not known to be on the disk.
+    pub fn asks_for_reboot(&self) -> bool {
+        self.status != 0 && self.said.contains("eboot first")
+    }
 }
 
 /// A shell in namespaces of its own; everything in it ends when this is dropped.
@@ -42,7 +51,8 @@ impl Session {
         let uptime = std::fs::read_to_string("/proc/uptime")?;
         let seconds = uptime.split('.').next().unwrap_or("0");
         let mut child = Command::new("unshare")
-            .args(["--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--time"])
+            // What is unmounted outside is unmounted here as well: each session begins with a copy of all mounts.
+            .args(["--mount", "--propagation=slave", "--pid", "--fork", "--kill-child", "--time"])
             .arg(format!("--boottime=-{seconds}"))
             .args(["sh", "-c", SCRIPT, "session"])
             .arg(sysroot)
@@ -59,6 +69,14 @@ impl Session {
         let first = this.run("true")?;
         ensure!(first.status == 0, "{}", first.said);
         Ok(this)
+    }
+
+    /// Starts one that was booted from the default of a menu.
+    pub fn boot(kit: &Kit, sysroot: &Path, menu: &Menu, out: &Path) -> Result<Self> {
+        let deployment = menu.default_deployment().context("There is nothing to boot")?;
+        // What was deployed in this second would count as deployed since the start, by the clocks.
+        std::thread::sleep(Duration::from_millis(1100));
+        Self::start(kit, sysroot, Some(deployment), out)
     }
 
     /// Runs a line of shell, to its end.

@@ -5,15 +5,21 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use fn_error_context::context;
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
 
 use crate::program::run;
 
 /// What the images may take of the memory. They are sparse, and share most of their blocks.
 const SIZE: &str = "12g";
+
+/// How long a file system may stay in use after its last user.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The directory with the images.
 #[derive(Debug)]
@@ -60,6 +66,9 @@ pub(crate) struct Loop {
 impl Loop {
     /// A part of a file, in bytes; a `size` of 0 means all of it.
     pub(crate) fn attach(file: &Path, offset: u64, size: u64) -> Result<Self> {
+        // Two that look for a free device at the same time may find the same.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _held = ONE_AT_A_TIME.lock();
         let (offset, size) = (offset.to_string(), size.to_string());
         let path = run("losetup", ["--find", "--show", "-o", &offset, "--sizelimit", &size, &text(file)])?;
         Ok(Self { path: PathBuf::from(path) })
@@ -95,8 +104,17 @@ impl Mount {
 
     /// Unmounts it, and says if that fails.
     pub(crate) fn unmount(self) -> Result<()> {
-        let done = rustix::mount::unmount(&self.at, UnmountFlags::empty());
         let path = self.at.clone();
+        let started = Instant::now();
+        // A program that another thread is about to start has our descriptors until then.
+        let done = loop {
+            match rustix::mount::unmount(&path, UnmountFlags::empty()) {
+                Err(Errno::BUSY) if started.elapsed() < PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                done => break done,
+            }
+        };
         if done.is_ok() {
             std::mem::forget(self);
         }

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Mistakes on purpose. A check that does not see them is no check.
+
+use crate::disk::{Kind, Layout};
+
+/// One mistake, and where it must be seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Mutant {
+    /// What it is called in `DURABLE_MUTANT`, or [`FLUSH_DROPPED`].
+    pub name: &'static str,
+    /// What it is, for a person.
+    pub about: &'static str,
+    /// Whether it is a mistake of the switch, so that what comes before that need not be looked at.
+    pub in_window: bool,
+    /// Operations and layouts, tried in turn until one of them shows it.
+    pub rows: &'static [(&'static str, Layout)],
+}
+
+/// The mistake of a disk: it says that what it was sent is safe, and it is not. Made when the log is replayed.
+pub const FLUSH_DROPPED: &str = "flush-dropped";
+
+const EXT4: Layout = Layout::new(Kind::Ext4, None);
+const XFS: Layout = Layout::new(Kind::Xfs, None);
+const SPLIT: Layout = Layout::new(Kind::Ext4, Some(Kind::Ext4));
+
+/// All of them.
+pub const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "sweep-before-prove",
+        about: "the old entries' files go while a boot loader may still read the old entries",
+        in_window: true,
+        rows: &[("deploy", SPLIT), ("deploy", EXT4), ("deploy", XFS)],
+    },
+    Mutant {
+        name: "commit-before-stage",
+        about: "the entries are switched before they are written",
+        in_window: false,
+        rows: &[("deploy", EXT4), ("deploy", SPLIT)],
+    },
+    Mutant {
+        name: "loader-before-links",
+        about: "the entries are switched before the links that they name",
+        in_window: true,
+        rows: &[("deploy", EXT4), ("deploy", SPLIT)],
+    },
+    Mutant {
+        name: "commit-by-unlink",
+        about: "the link to the entries is removed and made anew",
+        in_window: true,
+        rows: &[("deploy", EXT4), ("deploy", SPLIT), ("deploy", XFS)],
+    },
+    Mutant {
+        name: "no-file-sync",
+        about: "files get their names before their contents are on the disk",
+        in_window: false,
+        rows: &[("pull-local", EXT4), ("commit", EXT4), ("pull-local", XFS)],
+    },
+    Mutant {
+        name: "no-directory-sync",
+        about: "names are relied upon that are not on the disk",
+        in_window: false,
+        rows: &[("deploy", SPLIT), ("pull-local", XFS)],
+    },
+    Mutant {
+        name: FLUSH_DROPPED,
+        about: "the disk ignores flushes",
+        in_window: false,
+        rows: &[("deploy", EXT4), ("deploy", SPLIT)],
+    },
+];
