@@ -59,16 +59,21 @@ const STORY: &[(Who, &str, &str)] = &[
 fn main() -> ExitCode {
     let trials = PEERS.iter().flat_map(|&(release, variable)| {
         let peer = std::env::var_os(variable).map(PathBuf::from);
-        ["ours", "theirs"].map(|first| {
+        let cases: [(&str, fn(&Path)); 3] = [
+            ("ours_first", |peer| tell(peer, true)),
+            ("theirs_first", |peer| tell(peer, false)),
+            ("kernel_arguments_in_place", kernel_arguments_in_place),
+        ];
+        cases.map(|(name, case)| {
             let (peer, ignored) = (peer.clone(), peer.is_none());
             let run = move || match &peer {
                 Some(peer) => {
-                    tell(peer, first == "ours");
+                    case(peer);
                     Ok(())
                 }
                 None => Err(Failed::from(format!("{variable} is not set"))),
             };
-            Trial::test(format!("{first}_first_{release}"), run).with_ignored_flag(ignored)
+            Trial::test(format!("{name}_{release}"), run).with_ignored_flag(ignored)
         })
     });
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
@@ -100,6 +105,32 @@ fn tell(peer: &Path, ours_first: bool) {
         }
         last = expected;
     }
+    check_tidy(&world);
+    world.clear_immutable("root");
+}
+
+/// Theirs edits the entries where they are; 2022.7 under names of its own, beside ours.
+fn kernel_arguments_in_place(peer: &Path) {
+    let world = World::empty();
+    fs::create_dir(world.path("root")).unwrap();
+    world.make_bootable_tree();
+    for words in [
+        "admin init-fs --modern root",
+        "admin --sysroot=root stateroot-init testos",
+        "--repo=root/ostree/repo commit --branch=x --add-metadata-string=version=1 tree",
+        "admin --sysroot=root deploy --os=testos --karg=root=LABEL=r --karg=rw x",
+        "admin --sysroot=root deploy --os=testos x",
+    ] {
+        world.ok(words);
+    }
+    let edit = "admin --sysroot=root kargs edit-in-place --append-if-missing=add1";
+    world.ok_as(peer, edit);
+    check(&world, "1+1 1+1", edit);
+    let deploy = "admin --sysroot=root deploy --os=testos --karg-append=add2 x";
+    world.ok(deploy);
+    check(&world, "1+2 1+1", deploy);
+    let status = "admin --sysroot=root status";
+    assert_eq!(world.ok(status), world.ok_as(peer, status));
     check_tidy(&world);
     world.clear_immutable("root");
 }

@@ -76,6 +76,11 @@ impl Sysroot {
         for present in &boot.entries {
             // An entry whose link leads nowhere is shown by the boot loader's own tools; it is no deployment.
             let Some(path) = present.deployment.clone() else { continue };
+            // Two entries of one deployment: 2022.7 edits kernel arguments in a file beside ours. The first one counts, which
+            // is also what a boot loader starts; the next change of the menu leaves one of them.
+            if deployments.iter().any(|d: &Deployment| d.path == path) {
+                continue;
+            }
             let Some(identity) = self.identity(&path)? else { continue };
             deployments.push(Deployment {
                 booted: running == Some(identity),
