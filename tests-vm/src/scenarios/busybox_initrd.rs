@@ -39,7 +39,7 @@ pub(super) fn run(bench: &Bench) -> Result<()> {
     let root = mountinfo::at(&mounts, "/").map(|mount| mount.root.as_str());
     let deployment = format!("/ostree/deploy/debian/deploy/{}.0", prepared.commit.checksum);
     check(root == Some(&deployment), "/ is the deployment", &mounts)?;
-    for (point, expected) in [("/usr", true), ("/sysroot", true), ("/etc", false)] {
+    for (point, expected) in [("/usr", true), ("/boot", true), ("/sysroot", true), ("/etc", false)] {
         let seen = mountinfo::at(&mounts, point);
         let what = format!("{point} is mounted {}", if expected { "read-only" } else { "for writing" });
         check(seen.map(Mount::read_only) == Some(expected), &what, seen)?;
