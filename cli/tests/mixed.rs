@@ -17,6 +17,14 @@ use world::World;
 /// Releases of the C tools, and what names their `ostree`.
 const PEERS: [(&str, &str); 2] = [("trixie", "OSTREE_PEER"), ("bookworm", "OSTREE_PEER_BOOKWORM")];
 
+/// What is done with each of them.
+type Case = (&'static str, fn(&Path));
+const CASES: [Case; 3] = [
+    ("ours_first", |peer| tell(peer, true)),
+    ("theirs_first", |peer| tell(peer, false)),
+    ("kernel_arguments_in_place", kernel_arguments_in_place),
+];
+
 /// Who does a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Who {
@@ -59,12 +67,7 @@ const STORY: &[(Who, &str, &str)] = &[
 fn main() -> ExitCode {
     let trials = PEERS.iter().flat_map(|&(release, variable)| {
         let peer = std::env::var_os(variable).map(PathBuf::from);
-        let cases: [(&str, fn(&Path)); 3] = [
-            ("ours_first", |peer| tell(peer, true)),
-            ("theirs_first", |peer| tell(peer, false)),
-            ("kernel_arguments_in_place", kernel_arguments_in_place),
-        ];
-        cases.map(|(name, case)| {
+        CASES.map(|(name, case)| {
             let (peer, ignored) = (peer.clone(), peer.is_none());
             let run = move || match &peer {
                 Some(peer) => {

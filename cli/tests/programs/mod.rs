@@ -9,11 +9,17 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::system::{self, Boot};
+use crate::world::World;
 
 /// A running system that has the command.
 pub(crate) fn boot() {
+    boot_world(system::installed(&Boot::Bound));
+}
+
+/// The same of what is deployed in a world.
+pub(crate) fn boot_world(world: World) {
     let bytes = fs::read(env!("CARGO_BIN_EXE_ostree")).unwrap();
-    system::boot(system::installed(&Boot::Bound), &Boot::Bound);
+    system::boot(world, &Boot::Bound);
     let path = Path::new(system::PROGRAMS).join("ostree");
     fs::write(&path, bytes).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();

@@ -9,6 +9,8 @@
 
 #[path = "../../../sysroot/tests/booted/harness.rs"]
 mod harness;
+#[path = "../programs/mod.rs"]
+mod programs;
 #[path = "../../../sysroot/tests/booted/system.rs"]
 mod system;
 #[path = "../../../sysroot/tests/world/mod.rs"]
@@ -21,7 +23,8 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use harness::{Case, Need};
-use system::{Boot, RECORD, deployment, list};
+use programs::boot;
+use system::{RECORD, deployment, list};
 
 const CASES: &[Case] = &[
     ("deploy_is_interrupted", Need::Nothing, deploy),
@@ -73,15 +76,6 @@ const SOME: [&str; 9] = [
 
 fn main() -> ExitCode {
     harness::run(CASES)
-}
-
-/// A running system that has the command.
-fn boot() {
-    let bytes = fs::read(env!("CARGO_BIN_EXE_ostree")).unwrap();
-    system::boot(system::installed(&Boot::Bound), &Boot::Bound);
-    let path = Path::new(system::PROGRAMS).join("ostree");
-    fs::write(&path, bytes).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// From a careful shell: what others must enter is made for them all the same.

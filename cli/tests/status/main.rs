@@ -8,20 +8,21 @@
 
 #[path = "../../../sysroot/tests/booted/harness.rs"]
 mod harness;
+#[path = "../programs/mod.rs"]
+mod programs;
 #[path = "../../../sysroot/tests/booted/system.rs"]
 mod system;
 #[path = "../../../sysroot/tests/world/mod.rs"]
 mod world;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 
 use harness::{Case, Need};
+use programs::{boot, boot_world};
 use serde_json::Value;
 use system::{Boot, RECORD, STAMP};
-use world::World;
 
 const CASES: &[Case] = &[
     ("the_next_boot_is_told_with_its_reason", Need::Nothing, next_boot),
@@ -36,19 +37,6 @@ const CASES: &[Case] = &[
 
 fn main() -> ExitCode {
     harness::run(CASES)
-}
-
-/// A running system that has the command.
-fn boot() {
-    run_world(system::installed(&Boot::Bound));
-}
-
-fn run_world(world: World) {
-    let bytes = fs::read(env!("CARGO_BIN_EXE_ostree")).unwrap();
-    system::boot(world, &Boot::Bound);
-    let path = Path::new(system::PROGRAMS).join("ostree");
-    fs::write(&path, bytes).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 fn output(program: &str, arguments: &str) -> Output {
@@ -115,7 +103,7 @@ fn next_boot() {
 fn older() {
     let world = system::installed(&Boot::Bound);
     world.deploy("main");
-    run_world(world);
+    boot_world(world);
     fs::write("/etc/edited", "").unwrap();
     ok("rollback");
     is_next(0, "default");
