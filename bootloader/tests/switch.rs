@@ -104,6 +104,24 @@ fn the_entries_change_only_when_they_must() {
 }
 
 #[test]
+fn a_boot_file_that_is_damaged_is_brought_back() {
+    let world = World::new();
+    let a = world.nth(1, "one");
+    world.switch(&[a.clone()]);
+    let kernel = world.path(&format!("boot/{}/vmlinuz-6.12.1", a.boot_dir()));
+    let whole = std::fs::read(&kernel).unwrap();
+    // It may be a link to the deployment's, which is not damaged.
+    std::fs::remove_file(&kernel).unwrap();
+    std::fs::write(&kernel, &whole[1..]).unwrap();
+    assert_eq!(world.switch(&[a.clone()]).change, Change::Entries);
+    assert_eq!(std::fs::read(&kernel).unwrap(), whole);
+    std::fs::remove_file(&kernel).unwrap();
+    assert_eq!(world.switch(&[a.clone()]).change, Change::Entries);
+    assert_eq!(std::fs::read(&kernel).unwrap(), whole);
+    assert_eq!(world.switch(&[a]).change, Change::Nothing);
+}
+
+#[test]
 fn what_others_have_comes_along_and_keeps_its_files() {
     let world = World::new();
     let (a, b) = (world.nth(1, "one"), world.nth(2, "two"));

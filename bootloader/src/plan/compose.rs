@@ -29,7 +29,9 @@ impl SwitchPlan {
         check(entries)?;
         let from = state.slot();
         let same = Menu::new(entries, from.boot_version, settings);
-        let unchanged = same.entries_are(state) && same.native_is(state, settings)?;
+        // A boot file that is gone or torn is brought back with a new set: nothing is written over what may be read.
+        let whole = copies(state, entries).is_empty();
+        let unchanged = whole && same.entries_are(state) && same.native_is(state, settings)?;
         if unchanged && !settings.rewrite && settings.installed.reads() != Reads::Replaceable {
             let to = Slot { sub_boot_version: 1 - from.sub_boot_version, ..from };
             if same.links_are(state) {
