@@ -23,7 +23,18 @@ pub fn write(destdir: &Path) -> Result<()> {
     for command in [Arguments::command(), boot_loader::Arguments::command()] {
         write_of(command, destdir)?;
     }
-    Ok(())
+    let page = destdir.join(MANUALS).join("ostree-prepare-root.1");
+    write_file(&page, prepare_root_page(prepare_root::cli::HELP).as_bytes())
+}
+
+/// The static program has no parser to make a page from: what it says of itself stands there as it is.
+fn prepare_root_page(help: &str) -> String {
+    let text: Vec<String> = help.lines().map(|line| line.replace('-', "\\-")).collect();
+    format!(
+        ".TH ostree\\-prepare\\-root 1\n.SH NAME\nostree\\-prepare\\-root \\- mount an OSTree deployment as the root\n\
+         .SH DESCRIPTION\n.nf\n{}\n.fi\n.SH SEE ALSO\nostree(1)\n",
+        text.join("\n")
+    )
 }
 
 fn write_of(mut command: Command, destdir: &Path) -> Result<()> {
@@ -58,6 +69,7 @@ mod tests {
         let read = |path: &str| fs::read_to_string(dir.path().join(path)).unwrap();
         assert!(read("usr/share/man/man1/ostree-admin-deploy.1").contains("\\-\\-karg\\-append"));
         assert!(read("usr/share/man/man1/ostree.1").contains("Example"));
+        assert!(read("usr/share/man/man1/ostree-prepare-root.1").contains("\n  \\-\\-plan=json "));
         assert!(!dir.path().join("usr/share/man/man1/ostree-admin-instutil.1").exists());
         assert!(read("usr/share/man/man1/ostree-bootloader-verify.1").contains("Example"));
         for (_, before, after) in COMPLETIONS {

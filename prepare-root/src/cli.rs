@@ -20,7 +20,8 @@ use crate::plan::MountPlan;
 use crate::resolve::{Target, resolve};
 use crate::{facts, list, report};
 
-const HELP: &str = "\
+/// What `--help` prints, and what the manual page is made of.
+pub const HELP: &str = "\
 Usage: ostree-prepare-root [OPTION] SYSROOT [CMDLINE]
 
 Mounts the deployment that ostree= names over SYSROOT, the mount point of the
@@ -33,6 +34,11 @@ Options:
                  of them could not be booted
   --help         print this text
   --version      print the version
+
+Example: ostree-prepare-root --plan /sysroot
+
+Exit status: 0; 1 when nothing was mounted, with the reason on standard error
+and in the kernel's log.
 ";
 
 const PLAN: &str = "--plan";
