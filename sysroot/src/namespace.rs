@@ -105,6 +105,17 @@ impl Drop for Namespace {
     }
 }
 
+/// For a sysroot that is not the running system's, whose mounts are somebody else's business: refuses where what a change
+/// writes to is read-only, before anything is written.
+pub(crate) fn require_writable(top: &Path) -> Result<()> {
+    for place in [top.join("ostree"), top.join("boot")] {
+        if place.exists() && is_readonly(&place)? {
+            bail!("{} is read-only; mount it so that it can be written to", place.display());
+        }
+    }
+    Ok(())
+}
+
 fn is_readonly(path: &Path) -> Result<bool> {
     let flags = rustix::fs::statvfs(path).with_context(|| format!("Looking at {}", path.display()))?.f_flag;
     Ok(flags.contains(StatVfsMountFlags::RDONLY))

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use crate::load::running_deployment;
 use crate::lock::Lock;
-use crate::namespace::Namespace;
+use crate::namespace::{Namespace, require_writable};
 
 /// An open physical root.
 #[derive(Debug)]
@@ -52,10 +52,15 @@ impl Sysroot {
     }
 
     /// As [`open`](Self::open), to change something: where the running system's `/sysroot` or `/boot` are
-    /// read-only, they are made writable in a mount namespace of the calling thread, until this is dropped.
+    /// read-only, they are made writable in a mount namespace of the calling thread, until this is dropped. Elsewhere
+    /// a read-only one is an error.
     pub fn open_for_change(path: &Path) -> Result<Self> {
-        let namespace =
-            if is_of_running_system(path)? { Namespace::enter(path)? } else { Namespace::default() };
+        let namespace = if is_of_running_system(path)? {
+            Namespace::enter(path)?
+        } else {
+            require_writable(path)?;
+            Namespace::default()
+        };
         Ok(Self { _namespace: namespace, ..Self::open(path)? })
     }
 
