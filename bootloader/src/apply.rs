@@ -13,6 +13,7 @@ use durable::{Method, Proof};
 
 use crate::former::{Record, prove_former};
 use crate::plan::{Change, CopyFile, PlanError, Settings, SwitchPlan};
+use crate::space::Shortage;
 use crate::state::{BootState, LoaderLink, Places};
 use crate::sweep::{self, Swept};
 
@@ -47,15 +48,8 @@ pub enum ApplyError {
     )]
     Unfinished(String),
     /// The boot files do not fit.
-    #[error(
-        "/boot has {free} bytes free and needs {needed}; remove deployments (`ostree admin undeploy`) or other files there"
-    )]
-    NoSpace {
-        /// Bytes that are free.
-        free: u64,
-        /// Bytes of the files that have to be copied, in whole blocks.
-        needed: u64,
-    },
+    #[error("{0}")]
+    NoSpace(Shortage),
 }
 
 impl SwitchPlan {
@@ -65,7 +59,7 @@ impl SwitchPlan {
         let state = BootState::read(places)?;
         self.check_former(places, &state, settings)?;
         self.finish_former(places, &state, settings)?;
-        self.check_space(places, &state)
+        self.check_space(places, &state, settings)
     }
 
     /// Carries the plan out.
@@ -81,7 +75,7 @@ impl SwitchPlan {
         }
         let former = self.check_former(places, &state, settings)?;
         self.finish_former(places, &state, settings)?;
-        self.check_space(places, &state)?;
+        self.check_space(places, &state, settings)?;
         for step in self.steps() {
             if let Err(err) = self.run(&step, places, settings) {
                 if step.is_commit(self.change) {
@@ -144,19 +138,12 @@ impl SwitchPlan {
         }
     }
 
-    /// Whether the boot files fit, where they cannot be links to the deployment's.
-    fn check_space(&self, places: Places<'_>, state: &BootState) -> Result<()> {
-        /// For directories, entries and the file system's own bookkeeping.
-        const MARGIN: u64 = 256 << 10;
-        if state.boot_on_root || self.copy.is_empty() {
-            return Ok(());
+    /// Whether everything fits.
+    fn check_space(&self, places: Places<'_>, state: &BootState, settings: &Settings) -> Result<()> {
+        match self.shortage(places, state, settings)? {
+            Some(shortage) => Err(ApplyError::NoSpace(shortage).into()),
+            None => Ok(()),
         }
-        let fs = rustix::fs::fstatvfs(places.boot).context("Asking for free space in /boot")?;
-        let block = fs.f_frsize.max(1);
-        let free = fs.f_bavail.saturating_mul(block);
-        let needed = self.copy.iter().map(|copy| copy.size.div_ceil(block).saturating_mul(block));
-        let needed = needed.fold(MARGIN, u64::saturating_add);
-        if needed > free { Err(ApplyError::NoSpace { free, needed }.into()) } else { Ok(()) }
     }
 
     fn sweep(&self, places: Places<'_>, proof: &Proof, settings: &Settings) -> Result<Swept> {

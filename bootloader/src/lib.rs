@@ -21,6 +21,7 @@ mod former;
 pub mod kernel_files;
 pub mod loader;
 mod plan;
+mod space;
 mod state;
 mod sweep;
 
@@ -30,5 +31,6 @@ pub use former::{Record, prove_former};
 pub use kernel_files::{BootFile, FileKind, KernelError, KernelFiles};
 pub use loader::{AfterSwitch, Installed, Loader, LoaderError, Report, Tool, examine};
 pub use plan::{Change, CopyFile, NeededFile, NewFile, NewLink, PlanError, Settings, Slot, SwitchPlan};
+pub use space::{Frees, Shortage};
 pub use state::{BootState, ForeignFile, LoaderLink, Places, PresentEntry, Unreadable};
 pub use sweep::{Swept, leftovers, linked_deployments, sweep};

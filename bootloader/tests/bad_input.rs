@@ -4,7 +4,7 @@
 
 mod world;
 
-use bootloader::{ApplyError, LoaderLink, PlanError};
+use bootloader::{ApplyError, LoaderLink, NewInitrd, PlanError};
 use world::disk::Disk;
 use world::{World, names};
 
@@ -157,12 +157,81 @@ fn lists_that_make_no_menu_are_refused() {
 fn a_boot_that_is_too_small_is_seen_before_anything_is_written() {
     let disk = Disk::new("ext4", 4);
     let world = World::with_boot(tempfile::tempdir().unwrap(), &disk.mount());
-    world.switch(&[world.nth(1, "one")]);
+    let (small, large) = (world.nth(1, "one"), world.nth(3, &"y".repeat(1 << 20)));
+    world.switch(&[large.clone(), small.clone()]);
     let before = world.dump();
     let big = world.nth(2, &"x".repeat(8 << 20));
-    let err = world.try_switch(&[big]).unwrap_err();
-    assert!(matches!(err.downcast_ref(), Some(ApplyError::NoSpace { .. })), "{err:#}");
+    let err = world.try_switch(&[big, large.clone()]).unwrap_err();
+    let Some(ApplyError::NoSpace(shortage)) = err.downcast_ref() else { panic!("{err:#}") };
+    // The kernel and the initramfs in whole blocks of 1 KiB.
+    let frees: Vec<u64> = shortage.frees.iter().map(|one| one.bytes).collect();
+    assert_eq!(frees, [(1 << 20) + 1024, 1024 + 1024]);
+    let text = shortage.to_string();
+    assert!(
+        text.starts_with("/boot has ") && text.contains("of Test OS 1 1.0 (ostree:0) frees 1.1 MB, of "),
+        "{text}"
+    );
     assert_eq!(world.dump(), before);
+
+    // What runs is not to be removed, and what two share is freed by neither.
+    let mut world = world;
+    world.settings.running = Some(world.state().entries[0].bootlink.clone());
+    let err = world.try_switch(&[world.nth(2, &"x".repeat(8 << 20)), large]).unwrap_err();
+    let Some(ApplyError::NoSpace(shortage)) = err.downcast_ref() else { panic!("{err:#}") };
+    assert_eq!(shortage.frees.iter().map(|one| one.bytes).collect::<Vec<_>>(), [2048]);
+}
+
+/// Device trees, more initrds and blocks count: each of the small files takes one.
+#[test]
+fn small_files_count_in_whole_blocks() {
+    let disk = Disk::new("ext4", 4);
+    let world = World::with_boot(tempfile::tempdir().unwrap(), &disk.mount());
+    world.switch(&[world.nth(1, "one")]);
+    let before = world.dump();
+    let names: Vec<String> = (0..1500).map(|n| format!("dtb/vendor/{n}.dtb")).collect();
+    let mut files = vec![("vmlinuz", "k"), ("initramfs.img", "i")];
+    files.extend(names.iter().map(|name| (name.as_str(), "tree")));
+    let trees = world.deployment("testos", &"07".repeat(32), &files);
+    let err = world.try_switch(&[trees]).unwrap_err();
+    assert!(matches!(err.downcast_ref(), Some(ApplyError::NoSpace(s)) if s.needed_files > 1500), "{err:#}");
+    assert!(err.to_string().contains("/boot has room for 10"), "{err:#}");
+    let overlay = tempfile::NamedTempFile::new().unwrap();
+    overlay.as_file().set_len(8 << 20).unwrap();
+    let mut more = world.nth(2, "two");
+    let (checksum, path) = ("ab".repeat(32).parse().unwrap(), overlay.path().to_str().unwrap().to_owned());
+    more.overlay_initrds = vec![checksum];
+    more.new_initrds = vec![NewInitrd { checksum, path, size: 8 << 20 }];
+    let err = world.try_switch(&[more]).unwrap_err();
+    assert!(matches!(err.downcast_ref(), Some(ApplyError::NoSpace(s)) if s.needed > 8 << 20), "{err:#}");
+    assert_eq!(world.dump(), before);
+}
+
+/// The disk fills up at any of the writes, for the kernel has grown by just so much.
+#[test]
+fn a_disk_that_fills_up_at_any_write_is_left_as_it_was() {
+    let disk = Disk::new("ext4", 4);
+    let world = World::with_boot(tempfile::tempdir().unwrap(), &disk.mount());
+    world.switch(&[world.nth(1, "one")]);
+    let before = world.dump();
+    let next = [world.nth(2, "two")];
+    let kernel = world.path(&format!("{}/usr/lib/modules/6.12.1/vmlinuz", next[0].deployment));
+    let mut failed = std::collections::BTreeSet::new();
+    for free in 0..400 {
+        let plan = world.plan(&next).unwrap();
+        let fs = rustix::fs::statvfs(&world.boot_path).unwrap();
+        let all = fs.f_bfree * fs.f_frsize;
+        std::fs::write(&kernel, vec![b'x'; usize::try_from(all - free * fs.f_frsize).unwrap()]).unwrap();
+        // The size was taken for the plan, and the copy is compared with the file.
+        let Err(err) = plan.apply(world.places(), &world.settings) else { break };
+        let err = format!("{err:#}");
+        assert_eq!(world.dump(), before, "{err}");
+        if !err.contains("No space left on device") {
+            break;
+        }
+        failed.insert(err.split([':', '/']).next().unwrap().to_owned());
+    }
+    // Boot files, entries.
+    assert!(failed.len() >= 2, "{failed:?}");
 }
 
 /// The file grows between plan and copy, so that the disk is full in the middle.

@@ -36,6 +36,7 @@ mod overlay_initrds;
 mod preflight;
 mod reorder;
 mod retention;
+mod room;
 mod spare;
 mod staged;
 mod status;

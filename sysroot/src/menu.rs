@@ -72,9 +72,14 @@ impl Sysroot {
             Item::New(_) => false,
         };
         let kept = items.first().filter(|item| is_staged(item));
-        let items: Vec<Item<'_>> = items.iter().filter(|item| !is_staged(item)).cloned().collect();
+        let mut items: Vec<Item<'_>> = items.iter().filter(|item| !is_staged(item)).cloned().collect();
+        let count_change = count(items.len()) - count(loaded.menu_len());
         let entries = entries::compose(self, loaded, &items)?;
-        let plan = SwitchPlan::new(&loaded.boot, &entries, settings)?;
+        let mut plan = SwitchPlan::new(&loaded.boot, &entries, settings)?;
+        if let Some((now, moved)) = self.make_room(loaded, &items, &plan, settings)? {
+            items = moved;
+            plan = SwitchPlan::new(&now.boot, &entries::compose(self, &now, &items)?, settings)?;
+        }
         let outcome = plan.apply(self.places(), settings)?;
         let unstaged = match (&loaded.staged, kept) {
             (Some(record), Some(Item::Old { kernel_args: Some(args), .. })) => {
@@ -94,8 +99,10 @@ impl Sysroot {
             warn!("{error:#}; `ostree admin cleanup` tries again");
             Cleaned::default()
         });
-        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        let count_change = count(items.len()) - count(loaded.menu_len());
         Ok(Switched { plan, outcome, count_change, unstaged, cleaned })
     }
+}
+
+fn count(deployments: usize) -> i64 {
+    i64::try_from(deployments).unwrap_or(i64::MAX)
 }

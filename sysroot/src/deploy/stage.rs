@@ -63,8 +63,12 @@ impl Sysroot {
         let new = tree.new_deployment(&plan);
         let item = |item: &Option<usize>| item.map_or(Item::New(&new), Item::old);
         let items: Vec<Item<'_>> = plan.list.iter().map(item).collect();
-        let menu = entries::compose(self, &loaded, &items)?;
-        let switch = SwitchPlan::new(&loaded.boot, &menu, &settings)?;
+        let mut menu = entries::compose(self, &loaded, &items)?;
+        let mut switch = SwitchPlan::new(&loaded.boot, &menu, &settings)?;
+        if let Some((now, items)) = self.make_room(&loaded, &items, &switch, &settings)? {
+            menu = entries::compose(self, &now, &items)?;
+            switch = SwitchPlan::new(&now.boot, &menu, &settings)?;
+        }
         switch.check(self.places(), &settings)?;
         // Kernels are large; a cleanup may take them away again, and then they are copied at shutdown.
         for step in switch.steps().iter().filter(|step| matches!(step, Step::Copy(_))) {

@@ -11,6 +11,7 @@ mod harness;
 mod initramfs;
 mod mounts;
 mod peer;
+mod room;
 mod staged;
 mod system;
 mod unlisted;
@@ -20,5 +21,7 @@ mod world;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::run(&[staged::CASES, mounts::CASES, peer::CASES, initramfs::CASES, unlisted::CASES].concat())
+    harness::run(
+        &[staged::CASES, mounts::CASES, peer::CASES, initramfs::CASES, unlisted::CASES, room::CASES].concat(),
+    )
 }

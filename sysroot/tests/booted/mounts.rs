@@ -58,14 +58,14 @@ fn no_mount_point() {
 }
 
 /// A `/boot` of its own, in an image that is attached to a loop device.
-struct BootDisk {
+pub(crate) struct BootDisk {
     image: PathBuf,
-    device: String,
+    pub(crate) device: String,
 }
 
 impl BootDisk {
     /// With the first deployment in it, and unmounted again.
-    fn new(world: &World) -> Self {
+    pub(crate) fn new(world: &World) -> Self {
         let image = PathBuf::from(std::env::var_os("TMPDIR").unwrap()).join("boot.img");
         fs::File::create(&image).unwrap().set_len(32 << 20).unwrap();
         succeed(Command::new("mkfs.ext4").arg("-q").arg(&image));
@@ -85,7 +85,7 @@ impl BootDisk {
     }
 
     /// Once it is mounted: then the device goes with its last mount, and that with this process.
-    fn detach(&self) {
+    pub(crate) fn detach(&self) {
         succeed(Command::new("losetup").arg("--detach").arg(&self.device));
     }
 }

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A `/boot` with room for one large kernel, and another one comes.
+
+use std::fs;
+
+use sysroot::deploy::{DeployOptions, Deployed};
+
+use crate::harness::{Case, Need};
+use crate::mounts::BootDisk;
+use crate::system::{Boot, boot, finalize, list, mount, open, status, try_stage};
+use crate::world::World;
+
+pub(crate) const CASES: &[Case] = &[
+    ("what_goes_anyway_goes_first_where_room_is_short", Need::Nothing, rotated_out),
+    ("where_that_would_not_help_nothing_goes", Need::Nothing, no_help),
+    ("staging_makes_room_as_well", Need::Nothing, staged),
+];
+
+/// A running system whose `/boot` has room for one of the kernels `one` and `two`, each of which is a branch; `huge` fits nowhere.
+fn running() {
+    let world = World::on_small_disk(192);
+    let disk = BootDisk::new(&world);
+    let point = world.root().join("boot");
+    mount(&[&disk.device], &point);
+    disk.detach();
+    let fs = rustix::fs::statvfs(&point).unwrap();
+    let room = usize::try_from(fs.f_bavail * fs.f_frsize).unwrap();
+    for (branch, byte, size) in [("one", 1, room / 5 * 3), ("two", 2, room / 5 * 3), ("huge", 4, room)] {
+        world.commit(branch, branch, |tree| {
+            fs::write(tree.join("usr/lib/modules/6.1.0/vmlinuz"), vec![byte; size]).unwrap();
+        });
+    }
+    boot(world, &Boot::Mounted);
+}
+
+fn try_deploy(options: &DeployOptions) -> anyhow::Result<Deployed> {
+    let sysroot = open();
+    let lock = sysroot.lock(|| ()).unwrap();
+    sysroot.deploy(&lock, options)
+}
+
+fn rotated_out() {
+    running();
+    try_deploy(&DeployOptions::new("one")).unwrap();
+    assert_eq!(list(), ["one", "1*"]);
+    try_deploy(&DeployOptions::new("two")).unwrap();
+    assert_eq!(list(), ["two", "1*"]);
+    assert_eq!(fs::read_dir("/boot/ostree").unwrap().count(), 2);
+    assert!(status().notes.is_empty(), "{:?}", status().notes);
+}
+
+fn no_help() {
+    running();
+    try_deploy(&DeployOptions::new("one")).unwrap();
+    let error = format!("{:#}", try_deploy(&DeployOptions::new("huge")).unwrap_err());
+    assert!(error.contains("`ostree admin undeploy` of") && error.contains("(ostree:0) frees"), "{error}");
+    assert_eq!(list(), ["one", "1*"]);
+    // What is to stay does not go, though that would help.
+    let mut retain = DeployOptions::new("two");
+    retain.retention.all = true;
+    let error = format!("{:#}", try_deploy(&retain).unwrap_err());
+    assert!(error.contains("/boot has "), "{error}");
+    assert_eq!(list(), ["one", "1*"]);
+}
+
+fn staged() {
+    running();
+    try_deploy(&DeployOptions::new("one")).unwrap();
+    try_stage(&DeployOptions::new("two"), false).unwrap();
+    assert_eq!(list(), ["twos", "1*"]);
+    // And takes that of an earlier one which was not booted.
+    try_stage(&DeployOptions::new("one"), false).unwrap();
+    try_stage(&DeployOptions::new("two"), false).unwrap();
+    assert_eq!(list(), ["twos", "1*"]);
+    finalize();
+    assert_eq!(list(), ["two", "1*"]);
+}
