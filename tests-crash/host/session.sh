@@ -32,6 +32,7 @@ mount --bind "$kit" "$new/run/kit"
 mount --bind "$out" "$new/run/out"
 [ -z "$peer" ] || mount --bind "$peer" "$new/run/peer"
 mount --bind "$boot_id" "$new/proc/sys/kernel/random/boot_id"
+mount --bind "$out/cmdline" "$new/proc/cmdline"
 
 export PATH=/run/kit:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 TZ=UTC
 if [ -n "$deployment" ]; then

@@ -11,6 +11,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -118,17 +119,20 @@ impl Layout {
 
     /// Sectors that are never torn: superblocks that are written over in place, larger than a sector, with one checksum. No
     /// file system gets over that; disks write 4 KiB whole.
-    pub fn whole(self) -> Vec<std::ops::Range<u64>> {
-        let superblocks = |part: &Partition| {
-            let start = part.offset / SECTOR;
-            match part.kind {
-                Kind::Ext4 => vec![start + 2..start + 4],
-                // The first two copies; others are beyond the end.
-                Kind::Btrfs => vec![start + 128..start + 136, start + (64 << 11)..start + (64 << 11) + 8],
-                Kind::Xfs => Vec::new(),
-            }
+    pub fn whole(self) -> Vec<Range<u64>> {
+        let of = |part: &Partition| {
+            // Offset and length in bytes. Btrfs has two of them on a disk of this size.
+            let superblocks: &[(u64, u64)] = match part.kind {
+                Kind::Ext4 => &[(1 << 10, 1 << 10)],
+                Kind::Btrfs => &[(64 << 10, 4 << 10), (64 << 20, 4 << 10)],
+                Kind::Xfs => &[],
+            };
+            let start = part.offset;
+            superblocks
+                .iter()
+                .map(move |(offset, length)| (start + offset) / SECTOR..(start + offset + length) / SECTOR)
         };
-        self.partitions().iter().flat_map(superblocks).collect()
+        self.partitions().iter().flat_map(of).collect()
     }
 
     /// What GRUB calls the partition with `/boot`.
@@ -219,6 +223,7 @@ impl Attached {
     pub(crate) fn mount(&self, at: &Path) -> Result<Mounted> {
         let mut mounted = Mounted { mounts: Vec::new(), root: at.to_owned() };
         for (partition, device) in self.layout.partitions().iter().zip(&self.devices) {
+            device.forget()?;
             let at = if mounted.mounts.is_empty() { at.to_owned() } else { boot_directory(at)? };
             let (kind, flags) = (partition.kind, MountFlags::NOATIME);
             mounted.mounts.push(Mount::new(&device.path, &at, kind.name(), flags, kind.options())?);

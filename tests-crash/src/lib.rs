@@ -31,6 +31,7 @@ pub mod record;
 pub mod replay;
 mod report;
 pub mod row;
+pub mod rules;
 mod run;
 mod schedule;
 pub mod session;

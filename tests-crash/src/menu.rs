@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::snapshot::{Hash, Node, Snapshot, hash_file};
 
 /// One entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MenuEntry {
     /// All kernel arguments.
     pub arguments: String,
@@ -93,11 +93,6 @@ impl Menu {
                 self.problems.push(format!("{} leads to no deployment", entry.arguments));
             }
         }
-    }
-
-    /// What is booted if nobody chooses.
-    pub fn default_deployment(&self) -> Option<&str> {
-        self.entries.first()?.deployment.as_deref()
     }
 }
 

@@ -68,7 +68,7 @@ pub fn record(machine: &Machine, operation: &Operation, kit: &Kit, directory: &P
     let export = Export::start(layout, &disk, &log, directory)?;
     let attached = Attached::new(layout, &export.file)?;
     let mounted = attached.mount(&directory.join("root"))?;
-    let mut references = vec![reference("before", &mounted.root)?];
+    let mut references = vec![Reference::take("before", &mounted.root)?];
     let out = directory.join("out");
     let mut calls = Vec::new();
     {
@@ -83,7 +83,7 @@ pub fn record(machine: &Machine, operation: &Operation, kit: &Kit, directory: &P
             ensure!(done.status == 0 || done.asks_for_reboot(), "{line}: {}", done.said);
             export.mark(&format!("end {index}"))?;
             calls.extend(trace::parse(&std::fs::read_to_string(out.join("trace"))?));
-            references.push(reference(line, &mounted.root)?);
+            references.push(Reference::take(line, &mounted.root)?);
         }
     }
     export.mark("unmounting")?;
@@ -96,11 +96,14 @@ pub fn record(machine: &Machine, operation: &Operation, kit: &Kit, directory: &P
     Ok(Recording { layout, base: machine.image.clone(), log, events, references, calls })
 }
 
-fn reference(name: &str, root: &Path) -> Result<Reference> {
-    let snapshot = Snapshot::of(root)?;
-    let menu = Menu::read(&root.join("boot"), &snapshot);
-    ensure!(menu.problems.is_empty(), "{name}: {}", menu.problems.join("; "));
-    Ok(Reference { name: name.to_owned(), snapshot, menu })
+impl Reference {
+    /// Takes one of the system below `root`, which must be in order.
+    pub(crate) fn take(name: &str, root: &Path) -> Result<Self> {
+        let snapshot = Snapshot::of(root)?;
+        let menu = Menu::read(&root.join("boot"), &snapshot);
+        ensure!(menu.problems.is_empty(), "{name}: {}", menu.problems.join("; "));
+        Ok(Self { name: name.to_owned(), snapshot, menu })
+    }
 }
 
 /// The running daemon.

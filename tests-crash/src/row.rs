@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::check::{Checker, Fault, Problem};
+use crate::check::Checker;
 use crate::cuts::{Effort, Epoch, Kept, Part, cuts, epochs};
 use crate::disk::Layout;
 use crate::kit::{Kit, Programs, Side};
@@ -20,6 +20,7 @@ use crate::position::{commit_windows, describe};
 use crate::random::Random;
 use crate::record::{Recording, record};
 use crate::replay::{Images, Key, Keys};
+use crate::rules::{Fault, Problem};
 use crate::workshop::Workshop;
 
 /// What is tried.

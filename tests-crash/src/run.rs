@@ -32,9 +32,9 @@ struct Options {
     /// How long states are tried; mutants come on top
     #[arg(long, value_name = "N", default_value_t = 60)]
     minutes: u64,
-    /// Only operations with this name, without mutants
-    #[arg(long, value_name = "OP")]
-    only: Option<String>,
+    /// Only these operations, or `all`, without mutants
+    #[arg(long, value_name = "OP,…", value_delimiter = ',')]
+    only: Vec<String>,
     /// Only layouts with this name: ext4, xfs, btrfs, or with /boot of its own ext4+xfs and so on
     #[arg(long, value_name = "ROOT[+BOOT]")]
     layout: Option<String>,
@@ -130,7 +130,7 @@ fn inside(options: &Options) -> Result<bool> {
             Place::Waiting(_) => {}
         }
     }
-    let caught = if options.only.is_none() { mutants(&shop, options)? } else { Vec::new() };
+    let caught = if options.only.is_empty() { mutants(&shop, options)? } else { Vec::new() };
     let side = if options.theirs { Side::Theirs } else { Side::Ours };
     let [points, neither, flagged] = report::sums(&places, side);
     let alive = caught.iter().filter(|caught| !**caught).count();
@@ -160,7 +160,9 @@ fn rows(options: &Options) -> Result<Vec<Row>> {
             rows.push(Row { operation, layout, side, mutant: None });
         }
     }
-    rows.retain(|row| options.only.as_deref().is_none_or(|only| only == row.operation.name));
+    let only = &options.only;
+    let is_all = only.is_empty() || only.iter().any(|name| name == "all");
+    rows.retain(|row| is_all || only.iter().any(|name| name == row.operation.name));
     rows.retain(|row| options.layout.as_ref().is_none_or(|only| *only == row.layout.to_string()));
     rows.retain(|row| row.operation.peer || side == Side::Ours);
     if options.quick {

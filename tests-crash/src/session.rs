@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use fn_error_context::context;
 
 use crate::kit::Kit;
-use crate::menu::Menu;
+use crate::menu::{Menu, MenuEntry};
 
 /// What a session is put together with.
 const SCRIPT: &str = include_str!("../host/session.sh");
@@ -43,11 +43,13 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts one in the system whose physical root is mounted at `sysroot`. With `deployment`, a path below that, the
-    /// system is booted from it. `out` is a directory for its files, which it sees as `/run/out`.
+    /// Starts one in the system whose physical root is mounted at `sysroot`. With `entry` the system was booted from that.
+    /// `out` is a directory for its files, which it sees as `/run/out`.
     #[context("Starting a session in {}", sysroot.display())]
-    pub fn start(kit: &Kit, sysroot: &Path, deployment: Option<&str>, out: &Path) -> Result<Self> {
+    pub fn start(kit: &Kit, sysroot: &Path, entry: Option<&MenuEntry>, out: &Path) -> Result<Self> {
         std::fs::create_dir_all(out)?;
+        let arguments = entry.map(|entry| entry.arguments.as_str()).unwrap_or_default();
+        std::fs::write(out.join("cmdline"), format!("{arguments}\n"))?;
         let uptime = std::fs::read_to_string("/proc/uptime")?;
         let seconds = uptime.split('.').next().unwrap_or("0");
         let mut child = Command::new("unshare")
@@ -56,7 +58,7 @@ impl Session {
             .arg(format!("--boottime=-{seconds}"))
             .args(["sh", "-c", SCRIPT, "session"])
             .arg(sysroot)
-            .arg(deployment.unwrap_or_default())
+            .arg(entry.and_then(|entry| entry.deployment.as_deref()).unwrap_or_default())
             .args([kit.programs(), out, kit.peer_directory()])
             .env_remove("OSTREE_REPO")
             .stdin(Stdio::piped())
@@ -73,10 +75,10 @@ impl Session {
 
     /// Starts one that was booted from the default of a menu.
     pub fn boot(kit: &Kit, sysroot: &Path, menu: &Menu, out: &Path) -> Result<Self> {
-        let deployment = menu.default_deployment().context("There is nothing to boot")?;
+        let entry = menu.entries.first().context("There is nothing to boot")?;
         // What was deployed in this second would count as deployed since the start, by the clocks.
         std::thread::sleep(Duration::from_millis(1100));
-        Self::start(kit, sysroot, Some(deployment), out)
+        Self::start(kit, sysroot, Some(entry), out)
     }
 
     /// Runs a line of shell, to its end.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use fn_error_context::context;
+use rustix::fs::Advice;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
 
@@ -72,6 +73,13 @@ impl Loop {
         let (offset, size) = (offset.to_string(), size.to_string());
         let path = run("losetup", ["--find", "--show", "-o", &offset, "--sizelimit", &size, &text(file)])?;
         Ok(Self { path: PathBuf::from(path) })
+    }
+
+    /// Makes the kernel read it anew, for its file was changed. The last one who closes it does that, and any program of
+    /// this machine may have had it open until now.
+    pub(crate) fn forget(&self) -> Result<()> {
+        let device = File::open(&self.path).with_context(|| format!("Opening {}", self.path.display()))?;
+        Ok(rustix::fs::fadvise(&device, 0, None, Advice::DontNeed)?)
     }
 }
 

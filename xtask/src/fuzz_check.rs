@@ -48,6 +48,12 @@ pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<()> {
     Ok(())
 }
 
+/// Runs every target in turn, each for its part of the time.
+pub(crate) fn run_all(workspace: &Workspace, minutes: u32) -> Result<()> {
+    let targets = u32::try_from(targets(&workspace.root.join("formats/fuzz"))?.len())?;
+    run(workspace, (minutes * 60 / targets).max(1))
+}
+
 fn targets(room: &Path) -> Result<Vec<String>> {
     let path = room.join("Cargo.toml");
     let text = std::fs::read_to_string(&path).with_context(|| format!("Reading {}", path.display()))?;

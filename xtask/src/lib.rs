@@ -5,6 +5,7 @@ mod apt;
 mod architecture;
 mod bench;
 mod build;
+mod crash;
 mod deb;
 mod elf;
 mod fuzz_check;

@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::lint::{self, Verdict};
 use crate::peer::{self, Peer};
 use crate::workspace::Workspace;
-use crate::{build, deb, install, process, terminal, units, vm};
+use crate::{build, crash, deb, install, process, terminal, units, vm};
 
 /// What a stage counted.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -45,6 +45,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "peers", slow: false, run: make_peers },
     Stage { name: "package", slow: false, run: try_package },
     Stage { name: "tests", slow: false, run: cargo_test },
+    Stage { name: "crash", slow: true, run: power_cuts },
     Stage { name: "machines", slow: true, run: machines },
 ];
 
@@ -76,7 +77,7 @@ pub(crate) fn run(workspace: &Workspace, quick: bool) -> Result<ExitCode> {
         }
     }
     if quick {
-        println!("not run with --quick: the stage machines");
+        println!("not run with --quick: the stages crash and machines");
     }
     let failed = sum(|outcome| outcome.failed);
     println!(
@@ -149,6 +150,20 @@ fn cargo_test(workspace: &Workspace) -> Result<Outcome> {
         cargo.env(format!("CARGO_TARGET_{triple}_RUNNER"), "sudo --preserve-env");
     }
     counted(process::capture(cargo)?)
+}
+
+/// Its last line is the sum: a failure is one of its own.
+fn power_cuts(workspace: &Workspace) -> Result<Outcome> {
+    let peer = Peer::at(&workspace.cache);
+    let finished = process::capture(crash::driver(workspace, &peer, &["--quick".to_owned()])?)?;
+    let sum = finished.output.lines().last().unwrap_or_default().to_owned();
+    if finished.success {
+        return Ok(Outcome { notes: vec![sum], ..Outcome::passed(1) });
+    }
+    if !terminal::watched() {
+        eprint!("{}", finished.output);
+    }
+    Ok(Outcome::failed(format!("FAILED: {sum}")))
 }
 
 fn machines(workspace: &Workspace) -> Result<Outcome> {

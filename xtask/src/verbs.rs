@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::workspace::Workspace;
-use crate::{bench, build, deb, fuzz_check, install, lint, peer, test, vm};
+use crate::{bench, build, crash, deb, fuzz_check, install, lint, peer, test, vm};
 
 #[derive(Parser)]
 #[command(name = "run", bin_name = "./run", about = "Build, test, measure and show this project")]
@@ -49,6 +49,19 @@ enum Verb {
     Lint,
     /// Make the Debian trees that hold each `ostree` we compare with
     Peer,
+    /// Cut the power at every write of every operation, and see whether old or new is left
+    #[command(disable_help_flag = true)]
+    Crash {
+        /// Of tests-crash: --quick, --minutes N, --only OP, --layout ROOT+BOOT, --seed S, --theirs, --keep
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run every fuzz target in turn, for N minutes in all; what they learn is kept
+    Fuzz {
+        /// Minutes for all targets together
+        #[arg(long, value_name = "N", default_value_t = 60)]
+        minutes: u32,
+    },
     /// Run every fuzz target for a short time
     FuzzCheck {
         /// Seconds a target
@@ -85,6 +98,8 @@ fn dispatch(verb: Verb) -> Result<ExitCode> {
                 println!("{}", peer.program.display());
             }
         }
+        Verb::Crash { arguments } => return crash::run(&workspace, &arguments),
+        Verb::Fuzz { minutes } => fuzz_check::run_all(&workspace, minutes)?,
         Verb::FuzzCheck { seconds } => fuzz_check::run(&workspace, seconds)?,
     }
     Ok(ExitCode::SUCCESS)

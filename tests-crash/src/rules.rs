@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What must hold of the files of a system when an operation was disturbed, by whatever: each entry is whole, and the same
+//! command again ends as it should.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::kit::{Kit, Programs};
+use crate::menu::{Menu, MenuEntry};
+use crate::operation::{Again, Operation};
+use crate::record::Reference;
+use crate::snapshot::{Hash, Node, Snapshot};
+
+/// What is wrong with a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fault {
+    /// A boot loader finds neither the old menu nor the new one, or an entry that cannot be booted.
+    Neither,
+    /// It boots, and something else is broken: the repository, or the way on.
+    Flagged,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// How bad it is.
+    pub fault: Fault,
+    /// What it is.
+    pub text: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+pub(crate) fn neither(text: String) -> Problem {
+    Problem { fault: Fault::Neither, text }
+}
+
+pub(crate) fn flagged(text: String) -> Problem {
+    Problem { fault: Fault::Flagged, text }
+}
+
+/// The rules for one operation.
+pub(crate) struct Rules<'a> {
+    /// What was there before the operation, and after each of its commands.
+    pub(crate) references: &'a [Reference],
+    pub(crate) operation: &'a Operation,
+    pub(crate) programs: &'a Programs,
+    pub(crate) kit: &'a Kit,
+}
+
+impl Rules<'_> {
+    fn last(&self) -> Result<&Reference> {
+        self.references.last().context("Nothing was recorded")
+    }
+
+    /// Whether this menu was there at some moment, and each entry is whole.
+    pub(crate) fn menu_problems(&self, menu: &Menu, root: &Snapshot) -> Vec<Problem> {
+        let references = self.references;
+        let was_empty = references.first().is_some_and(|before| before.menu.entries.is_empty());
+        if menu.entries.is_empty() && was_empty {
+            return Vec::new();
+        }
+        let mut problems: Vec<_> = menu.problems.iter().map(|problem| neither(problem.clone())).collect();
+        if problems.is_empty() && !references.iter().any(|reference| reference.menu == *menu) {
+            problems.push(neither(format!("this menu never was: {menu:?}")));
+        }
+        for entry in &menu.entries {
+            problems.extend(self.entry_problems(entry, root).into_iter().map(neither));
+        }
+        problems
+    }
+
+    /// Whether the deployment of an entry is complete.
+    fn entry_problems(&self, entry: &MenuEntry, root: &Snapshot) -> Option<String> {
+        let deployment = entry.deployment.as_deref()?;
+        let commit = entry.commit().and_then(|commit| self.kit.commits.get(commit));
+        let Some(commit) = commit else { return Some(format!("{deployment} is of no known commit")) };
+        let present: HashMap<&str, _> = root.below(deployment).collect();
+        for (path, item) in &commit.items {
+            if present.get(path.as_str()) != Some(&item) {
+                return Some(format!(
+                    "{deployment}/{path}: {:?} and not {item:?}",
+                    present.get(path.as_str())
+                ));
+            }
+        }
+        let boot_files: Vec<&Hash> = commit.items.iter().filter_map(boot_file).collect();
+        if boot_files.len() != entry.files.len() || !entry.files.iter().all(|file| boot_files.contains(&file))
+        {
+            return Some(format!("{deployment}: kernel and initramfs are not those of its commit"));
+        }
+        // Its /etc and its origin are those that it had at some moment at which it was in the menu.
+        let mut reasons = Vec::new();
+        for reference in self.references {
+            let listed = reference.menu.entries.iter().any(|e| e.deployment.as_deref() == Some(deployment));
+            if listed {
+                match difference(&reference.snapshot, root, deployment) {
+                    None => return None,
+                    Some(difference) => reasons.push(difference),
+                }
+            }
+        }
+        Some(format!("{deployment}: {}", reasons.pop().unwrap_or_else(|| "was never in the menu".to_owned())))
+    }
+
+    /// Whether the program of the initramfs finds the deployment of each entry.
+    pub(crate) fn plan_problems(&self, menu: &Menu, root: &Path) -> Result<Vec<Problem>> {
+        let mut problems = Vec::new();
+        for entry in &menu.entries {
+            let mut command = Command::new(self.programs.prepare_root());
+            let done = command.arg("--plan=json").arg(root).arg(&entry.arguments).output();
+            let done = done.context("Running ostree-prepare-root")?;
+            let said = String::from_utf8_lossy(&done.stdout).into_owned();
+            let finds = entry.deployment.as_deref().is_some_and(|deployment| said.contains(deployment));
+            if !done.status.success() || !finds {
+                let error = String::from_utf8_lossy(&done.stderr).into_owned();
+                problems.push(neither(format!("ostree-prepare-root {}: {error}{said}", entry.arguments)));
+            }
+        }
+        Ok(problems)
+    }
+
+    /// What is done after the cut.
+    pub(crate) fn again(&self, replayed: &Menu) -> Result<&'static [&'static str]> {
+        let is_new = replayed.entries == self.last()?.menu.entries;
+        Ok(match self.operation.again {
+            Again::IfOld if is_new => &["ostree admin cleanup"],
+            _ => self.operation.commands,
+        })
+    }
+
+    /// Whether the system is the new one after that.
+    pub(crate) fn end_problems(&self, root: &Path) -> Result<Vec<Problem>> {
+        let menu = Menu::read(&root.join("boot"), &Snapshot::of(root)?);
+        let mut problems: Vec<_> = menu.problems.iter().map(|p| flagged(format!("again: {p}"))).collect();
+        let wanted = &self.last()?.menu.entries;
+        let count = match self.operation.again {
+            // A second deployment of the same commit is one more.
+            Again::Always => 1,
+            Again::IfOld => wanted.len().max(menu.entries.len()),
+        };
+        let is_same = |index: usize| match (menu.entries.get(index), wanted.get(index)) {
+            (Some(is), Some(wanted)) => is.is_same_system(wanted),
+            (is, wanted) => is.is_none() && wanted.is_none(),
+        };
+        if !(0..count).all(is_same) {
+            problems.push(flagged(format!("again: the menu is {:?}", menu.entries)));
+        }
+        Ok(problems)
+    }
+}
+
+/// The hash of what a boot loader loads.
+fn boot_file<'a>((path, item): (&'a String, &'a crate::snapshot::Item)) -> Option<&'a Hash> {
+    let name = path.strip_prefix("usr/lib/modules/")?.rsplit('/').next()?;
+    match &item.node {
+        Node::File(hash) if ["vmlinuz", "initramfs.img"].contains(&name) => Some(hash),
+        _ => None,
+    }
+}
+
+/// The first thing in which a deployment differs from what it was.
+fn difference(was: &Snapshot, is: &Snapshot, deployment: &str) -> Option<String> {
+    let origin = format!("{deployment}.origin");
+    if was.get(&origin) != is.get(&origin) {
+        return Some(format!("its origin is {:?}", is.get(&origin)));
+    }
+    let now: HashMap<&str, _> = is.below(deployment).collect();
+    let missing = was.below(deployment).find(|(path, item)| now.get(path) != Some(item));
+    if let Some((path, _)) = missing {
+        return Some(format!("{path} is {:?}", now.get(path)));
+    }
+    let then: HashMap<&str, _> = was.below(deployment).collect();
+    now.keys().find(|path| !then.contains_key(*path)).map(|path| format!("{path} is new"))
+}
