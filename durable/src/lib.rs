@@ -16,6 +16,7 @@ pub mod fault;
 mod file;
 mod link;
 pub mod prove;
+mod push;
 mod remove;
 
 pub use copy::{Place, Sharing, copy_file_new, copy_file_replace};
@@ -23,4 +24,5 @@ pub use directory::{make_dir, new_dir, sync_dir, sync_fs};
 pub use file::{replace, write_new};
 pub use link::{commit_link, stage_link, switch_link};
 pub use prove::{Freezing, Method, Proof, Reason, prove};
+pub use push::push_xfs_log;
 pub use remove::{Removal, remove_tree};

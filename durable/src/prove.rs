@@ -9,7 +9,7 @@
 //! | file system | fsync of the directory | `syncfs` | here |
 //! |---|---|---|---|
 //! | ext4 | old | new, unless a running transaction holds it back | `EXT4_IOC_CHECKPOINT` (Linux 5.14), else freeze and thaw, else `syncfs` twice and a flush |
-//! | xfs | old | old | freeze and thaw |
+//! | xfs | old | old | freeze and thaw; of the running root, a push of the log |
 //! | btrfs, f2fs | old | new | `syncfs`, then a flush |
 //!
 //! (The last three columns were seen on images that were mounted again without replay.)
@@ -23,6 +23,7 @@ use rustix::fs::{CWD, OFlags};
 use rustix::io::Errno;
 
 use crate::fault;
+use crate::push::push_xfs_log;
 
 /// Magic numbers of `include/uapi/linux/magic.h`; ext2 and ext3 have ext4's.
 mod magic {
@@ -64,6 +65,8 @@ pub enum Method {
     Checkpoint,
     /// The file system was frozen and thawed.
     Freeze,
+    /// What the log of an xfs held was brought to its place.
+    Push,
     /// `syncfs` and a flush of the device.
     Sync,
     /// The journal was replayed when the file system was mounted, after the write.
@@ -95,6 +98,7 @@ impl fmt::Display for Method {
         f.write_str(match self {
             Self::Checkpoint => "ext4 checkpoint",
             Self::Freeze => "freeze and thaw",
+            Self::Push => "log push",
             Self::Sync => "sync and flush",
             Self::Replay => "journal replay at mount",
         })
@@ -161,7 +165,10 @@ fn prove_ext4(boot: BorrowedFd<'_>, freezing: Freezing) -> Result<Proof, Errno> 
 fn freeze(boot: BorrowedFd<'_>, freezing: Freezing) -> Result<Proof, Errno> {
     if freezing == Freezing::NotTheRoot && holds_the_running_system(boot)? {
         rustix::fs::syncfs(boot)?;
-        return Ok(Proof::Unproven(Reason::RunningRoot));
+        return Ok(match push_xfs_log(boot)? {
+            true => Proof::Proven(Method::Push),
+            false => Proof::Unproven(Reason::RunningRoot),
+        });
     }
     match freeze_and_thaw(boot) {
         Ok(()) => Ok(Proof::Proven(Method::Freeze)),

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::Command;
 
-use durable::{Freezing, Method, Proof, Reason, prove, switch_link};
+use durable::{Freezing, Method, Proof, Reason, prove, push_xfs_log, switch_link};
 
 struct Disk {
     dir: tempfile::TempDir,
@@ -87,6 +87,21 @@ fn ext4_is_proven_by_a_checkpoint() {
 #[test]
 fn xfs_is_proven_by_a_freeze() {
     seen_after_proof_only("xfs", &[], Method::Freeze);
+}
+
+/// What is done of the running root, which this test has no xfs for.
+#[test]
+fn the_log_of_an_xfs_is_pushed_without_a_freeze() {
+    let disk = Disk::new("xfs", &[]);
+    let root = disk.root();
+    switch_link(root.as_fd(), "loader", "loader.0").unwrap();
+    for target in ["loader.1", "loader.0", "loader.1"] {
+        switch_link(root.as_fd(), "loader", target).unwrap();
+        assert!(push_xfs_log(root.as_fd()).unwrap(), "the kernel has no laptop mode?");
+        assert_eq!(disk.without_replay(), target);
+    }
+    let other = Disk::new("ext4", &[]);
+    assert!(!push_xfs_log(other.root().as_fd()).unwrap());
 }
 
 #[test]
