@@ -139,13 +139,21 @@ fn check_after(bench: &Bench, disk: &Disk, third: &str) -> Result<()> {
     menu::check_switched(disk, &format!("other/{third}.0"))?;
     let prepare_root = bench.environment.program("usr/lib/ostree/ostree-prepare-root");
     let plan = disk.run(r#""$1" --plan . "$2""#, &[prepare_root.as_os_str(), disk.entry.options.as_ref()])?;
-    let own = plan.contains("ostree/deploy/other/var") && !plan.contains("ostree/deploy/debian");
-    check(own, "the next boot has the second stateroot's /var", &plan)?;
     let ostree = bench.environment.program("usr/bin/ostree");
     let status = disk.run(r#""$1" admin --sysroot=. status"#, &[ostree.as_os_str()])?;
-    let both =
-        ["other", "debian"].iter().all(|name| status.lines().any(|line| line.trim().starts_with(name)));
-    check(both, "status has both stateroots", &status)
+    check_told(&plan, &status, third)
+}
+
+/// What the next boot mounts, and what there is.
+fn check_told(plan: &str, status: &str, third: &str) -> Result<()> {
+    let root = format!("/ from /ostree/deploy/other/deploy/{third}.0");
+    let found = plan.lines().any(|line| line.trim() == root);
+    check(found, "the next boot has the third version as its root", plan)?;
+    for deployment in [format!("other {third}.0"), "debian ".to_owned()] {
+        let found = status.lines().any(|line| line.trim().starts_with(&deployment));
+        check(found, &format!("status has {deployment}"), status)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -216,5 +224,23 @@ Staged other; it is applied at shutdown
             ("shutdown\n@@ status 0", "shutdown\n@@ status 1"),
         ];
         expect::assert_each_change_fails(GOOD, check_upgrades, &changes);
+    }
+
+    #[test]
+    fn the_next_boot_has_to_be_the_third_version() {
+        let plan = "mounts:\n  / from /ostree/deploy/other/deploy/c.0\n  /usr from /ostree/deploy/other/deploy/c.0/usr\n";
+        let status = "  other c.0\n    Version: 3\n  other b.0\n  debian b.0\n";
+        check_told(plan, status, "c").unwrap();
+        assert!(check_told(plan, status, "b").is_err());
+        assert!(
+            check_told(
+                &plan.replace("/ from /ostree/deploy/other", "/ from /ostree/deploy/debian"),
+                status,
+                "c"
+            )
+            .is_err()
+        );
+        assert!(check_told(plan, &status.replace("other c.0", "other c.1"), "c").is_err());
+        assert!(check_told(plan, &status.replace("debian", "other"), "c").is_err());
     }
 }
