@@ -12,6 +12,14 @@ use repo::Repo;
 /// The repository of the running system.
 const SYSTEM_REPO: &str = "/sysroot/ostree/repo";
 
+/// What is logged goes to stderr, a line each.
+pub(crate) fn start_log(level: LevelFilter) {
+    let line = |out: &mut env_logger::fmt::Formatter, record: &Record<'_>| {
+        writeln!(out, "{}: {}", record.level().as_str().to_lowercase(), record.args())
+    };
+    env_logger::Builder::new().filter_level(level).format(line).init();
+}
+
 /// Options that may stand before or after the subcommand.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
@@ -26,11 +34,7 @@ pub(crate) struct Global {
 impl Global {
     /// Warnings go to stderr as a line each, with `--verbose` the rest as well.
     pub(crate) fn start_log(&self) {
-        let level = if self.verbose { LevelFilter::Debug } else { LevelFilter::Warn };
-        let line = |out: &mut env_logger::fmt::Formatter, record: &Record<'_>| {
-            writeln!(out, "{}: {}", record.level().as_str().to_lowercase(), record.args())
-        };
-        env_logger::Builder::new().filter_level(level).format(line).init();
+        start_log(if self.verbose { LevelFilter::Debug } else { LevelFilter::Warn });
     }
 
     /// The path of the repository: as given, else the current directory if it looks like one, else the system's.

@@ -8,6 +8,7 @@ use std::os::fd::BorrowedFd;
 use std::str::FromStr;
 
 use anyhow::Result;
+use formats::bls::Entry;
 use serde::Serialize;
 
 use super::{Aboot, BootEntriesOnly, Extlinux, Grub2, Loader, Syslinux, Uboot, Zipl};
@@ -167,6 +168,15 @@ impl Default for Installed {
 }
 
 impl Installed {
+    /// What would refuse every switch, whatever is in it; to be asked before a tree is made.
+    pub fn check(&self) -> Result<(), LoaderError> {
+        match self.loader.after_switch(self, &Entry::default()) {
+            // A switch has an entry.
+            Ok(_) | Err(LoaderError::NoAboot(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What it reads.
     pub fn reads(&self) -> Reads {
         match (&self.entry_point, self.loader.file()) {

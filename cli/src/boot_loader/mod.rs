@@ -9,15 +9,16 @@ mod status;
 mod verify;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{ArgAction, Parser, Subcommand};
+use log::LevelFilter;
 use sysroot::Sysroot;
 
-use crate::{Output, failure, version};
+use crate::{Output, failure, global, version};
 
 /// See a system as its boot loader does: what it shows, what it boots, what is wrong with that.
 #[derive(Debug, Parser)]
@@ -71,10 +72,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return failure::of_arguments(&error),
     };
-    env_logger::Builder::new()
-        .filter_level(log::LevelFilter::Warn)
-        .format(|out, record| writeln!(out, "{}: {}", record.level().as_str().to_lowercase(), record.args()))
-        .init();
+    global::start_log(LevelFilter::Warn);
     let mut out = std::io::stdout().lock();
     let done = arguments.run(&mut out);
     failure::exit_code(done.and(out.flush().context("Writing to standard output")))

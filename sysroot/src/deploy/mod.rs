@@ -123,6 +123,7 @@ impl Sysroot {
         // Said before anything is written: what the switch would refuse.
         loaded.boot.check()?;
         let settings = self.boot_settings(&loaded)?;
+        settings.installed.check()?;
         plan.overlay_initrds.iter().try_for_each(OverlayInitrd::stage)?;
         let tree =
             tree::Tree::create(self, &loaded, &settings, &plan, Etc::Merged).context("Deploying tree")?;

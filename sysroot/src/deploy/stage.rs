@@ -56,6 +56,7 @@ impl Sysroot {
         let plan = DeployPlan::new(self, &loaded, options)?;
         loaded.boot.check()?;
         let settings = self.boot_settings(&loaded)?;
+        settings.installed.check()?;
         start_service()?;
         plan.overlay_initrds.iter().try_for_each(OverlayInitrd::stage)?;
         let tree = Tree::create(self, &loaded, &settings, &plan, Etc::Defaults).context("Deploying tree")?;
