@@ -17,6 +17,7 @@
 pub mod check;
 pub mod cuts;
 pub mod disk;
+pub mod faults;
 mod grub;
 pub mod kit;
 pub mod log;

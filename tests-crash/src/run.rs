@@ -6,11 +6,12 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use rustix::mount::{MountPropagationFlags, mount_change};
 
 use crate::cuts::Effort;
 use crate::disk::{Kind, Layout};
+use crate::faults;
 use crate::kit::{Kit, Programs, Side};
 use crate::mutant::{MUTANTS, Mutant};
 use crate::operation::{OPERATIONS, Operation};
@@ -27,7 +28,7 @@ const QUICK: [Duration; 2] = [Duration::from_secs(100), Duration::from_secs(120)
 const PATIENCE: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Parser)]
-#[command(name = "crash", about = "Power cuts at every write")]
+#[command(name = "crash", about = "Power cuts at every write", args_conflicts_with_subcommands = true)]
 struct Options {
     /// How long states are tried; mutants come on top
     #[arg(long, value_name = "N", default_value_t = 60)]
@@ -53,6 +54,14 @@ struct Options {
     /// Keep the disks before the operations and the logs of what was written, too
     #[arg(long)]
     keep: bool,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// A system call that fails, or the process killed, instead of power cuts
+    Faults(faults::Options),
 }
 
 /// Entry point of the `tests-crash` program.
@@ -101,6 +110,9 @@ fn inside(options: &Options) -> Result<bool> {
     let workshop = Workshop::new(&directory)?;
     let kit = Kit::new(&programs, &workshop.directory("kit")?)?;
     let shop = Shop { programs: &programs, kit: &kit, workshop: &workshop, seed: options.seed };
+    if let Some(Part::Faults(options)) = &options.part {
+        return faults::run(&shop, options);
+    }
     let states = if options.quick { QUICK[0] } else { Duration::from_secs(60 * options.minutes) };
     let limit = Limit {
         until: Instant::now() + states,
@@ -155,8 +167,8 @@ fn layouts() -> Vec<Layout> {
 fn rows(options: &Options) -> Result<Vec<Row>> {
     let side = if options.theirs { Side::Theirs } else { Side::Ours };
     let mut rows = Vec::new();
-    for layout in layouts() {
-        for operation in OPERATIONS {
+    for operation in OPERATIONS {
+        for layout in layouts() {
             rows.push(Row { operation, layout, side, mutant: None });
         }
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use fn_error_context::context;
-use rustix::fs::Advice;
+use rustix::fs::{Advice, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
 
@@ -75,11 +75,25 @@ impl Loop {
         Ok(Self { path: PathBuf::from(path) })
     }
 
-    /// Makes the kernel read it anew, for its file was changed. The last one who closes it does that, and any program of
-    /// this machine may have had it open until now.
+    /// Makes the kernel read it anew, for its file was changed. A file system that was unmounted may linger for as long as
+    /// a namespace that had it takes to go, and any program of this machine may have the device open.
     pub(crate) fn forget(&self) -> Result<()> {
-        let device = File::open(&self.path).with_context(|| format!("Opening {}", self.path.display()))?;
+        let flags = OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC;
+        // Not exclusively as long as a file system has it.
+        let device = patiently(|| rustix::fs::open(&self.path, flags, Mode::empty()))
+            .with_context(|| format!("Opening {}", self.path.display()))?;
         Ok(rustix::fs::fadvise(&device, 0, None, Advice::DontNeed)?)
+    }
+}
+
+/// Tries again while something is in use.
+fn patiently<T>(mut attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    let started = Instant::now();
+    loop {
+        match attempt() {
+            Err(Errno::BUSY) if started.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(1)),
+            done => return done,
+        }
     }
 }
 
@@ -113,16 +127,8 @@ impl Mount {
     /// Unmounts it, and says if that fails.
     pub(crate) fn unmount(self) -> Result<()> {
         let path = self.at.clone();
-        let started = Instant::now();
         // A program that another thread is about to start has our descriptors until then.
-        let done = loop {
-            match rustix::mount::unmount(&path, UnmountFlags::empty()) {
-                Err(Errno::BUSY) if started.elapsed() < PATIENCE => {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                done => break done,
-            }
-        };
+        let done = patiently(|| rustix::mount::unmount(&path, UnmountFlags::empty()));
         if done.is_ok() {
             std::mem::forget(self);
         }

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Faults besides power: what an operation leaves when the kernel refuses something.
+//!
+//! Each operation is run once under `strace` to know its system calls. Then, in a fresh copy of the system each time, one of them
+//! fails as it really could, or the process is killed there ([`call`]). Old or new must be left, and the same command again must
+//! succeed ([`injection`]).
+//!
+//! The programs read the boot files in a second thread. Its calls are told from the others' by their path, for `strace` counts a
+//! thread. In a loop the first, the middle and the last turn are tried.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use clap::Args;
+
+use crate::disk::{Kind, Layout};
+use crate::kit::{Kit, Side};
+use crate::machine::Machine;
+use crate::operation::{OPERATIONS, Operation};
+use crate::schedule::Shop;
+
+pub mod call;
+mod injection;
+mod stand;
+mod tally;
+
+use injection::{Injection, Subject};
+use stand::Stand;
+use tally::Tally;
+
+/// How many of all failures `--quick` tries: one in so many.
+const QUICK: usize = 16;
+/// The repository is looked through after one in so many.
+const FSCK: usize = 5;
+
+/// Mistakes that must be seen: the name for `DURABLE_MUTANT`, and an operation that shows it.
+const MUTANTS: [(&str, &str); 3] = [
+    // An empty origin, where there was no room for it.
+    ("write-errors-ignored", "deploy"),
+    // Killed in between, it leaves links that lead nowhere, or no menu at all.
+    ("loader-before-links", "deploy"),
+    ("commit-by-unlink", "deploy"),
+];
+
+/// Which failures are tried.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Options {
+    /// Only these operations, without mutants
+    #[arg(long, value_name = "OP,…", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Root and /boot on two file systems
+    #[arg(long)]
+    split: bool,
+    /// Every failure that a call can return, and not one
+    #[arg(long)]
+    all: bool,
+    /// A sample
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Tell of each try what came of it
+    #[arg(long)]
+    tell: bool,
+}
+
+/// Tries failures and tells what came of them; says whether all is well.
+pub(crate) fn run(shop: &Shop<'_>, options: &Options) -> Result<bool> {
+    let layout = Layout::new(Kind::Ext4, options.split.then_some(Kind::Ext4));
+    let is_chosen = |operation: &&Operation| {
+        options.only.is_empty() || options.only.iter().any(|name| name == operation.name)
+    };
+    let operations: Vec<&'static Operation> = OPERATIONS.iter().filter(is_chosen).collect();
+    ensure!(!operations.is_empty(), "there is no such operation");
+    let subjects = in_parallel(&operations, |worker, operation| {
+        subject(shop, operation, layout, shop.kit, &format!("faults/{worker}/{}", operation.name))
+    })?;
+    let mut tries: Vec<(usize, Injection)> = Vec::new();
+    for (index, subject) in subjects.iter().enumerate() {
+        tries.extend(subject.injections(options.all).into_iter().map(|injection| (index, injection)));
+    }
+    if options.quick {
+        tries = tries.into_iter().step_by(QUICK).collect();
+    }
+    let tallies: Vec<Mutex<Tally>> = subjects.iter().map(|subject| Mutex::new(Tally::new(subject))).collect();
+    in_parallel(&tries, |worker, (index, injection)| {
+        let subject = subjects.get(*index).context("No such operation")?;
+        let thorough = injection.call % FSCK == 0;
+        let directory = shop.workshop.directory(&format!("faults/{worker}"))?;
+        let stand = Stand::new(&subject.machine, shop.kit, &directory)?;
+        let outcome = subject
+            .disturb(injection, &stand, (shop.programs, shop.kit), thorough)
+            .with_context(|| subject.describe(injection))?;
+        let mut tally =
+            tallies.get(*index).context("No such tally")?.lock().map_err(|_| anyhow!("a thread failed"))?;
+        if options.tell {
+            println!("{}: {outcome}", subject.describe(injection));
+        }
+        tally.add(&outcome, || subject.describe(injection));
+        Ok(())
+    })?;
+    let tallies: Vec<Tally> = tallies.into_iter().filter_map(|tally| tally.into_inner().ok()).collect();
+    println!("\n{}", Tally::head());
+    for tally in &tallies {
+        println!("{}", tally.line());
+    }
+    for line in tallies.iter().flat_map(Tally::findings) {
+        println!("{line}");
+    }
+    let mut alive = 0;
+    if options.only.is_empty() {
+        for (mutant, operation) in MUTANTS {
+            alive += usize::from(!is_caught(shop, mutant, operation, layout)?);
+        }
+    }
+    let sum = Tally::sum(&tallies);
+    println!(
+        "{}, {alive} of {} mutants missed",
+        sum.total(),
+        if options.only.is_empty() { MUTANTS.len() } else { 0 }
+    );
+    Ok(sum.is_well() && alive == 0)
+}
+
+fn subject(
+    shop: &Shop<'_>,
+    operation: &'static Operation,
+    layout: Layout,
+    kit: &Kit,
+    name: &str,
+) -> Result<Subject> {
+    let directory = shop.workshop.directory(name)?;
+    let machine = Machine::prepare(layout, operation, shop.kit, &directory)?;
+    Subject::new(operation, machine, kit, &directory.join("trace"))
+}
+
+/// Makes a mistake in an operation, and says whether any failure shows it.
+fn is_caught(shop: &Shop<'_>, mutant: &str, operation: &str, layout: Layout) -> Result<bool> {
+    let operation = OPERATIONS.iter().find(|known| known.name == operation).context("No such operation")?;
+    let directory = shop.workshop.directory(&format!("faults/{mutant}"))?;
+    let kit = shop.kit.variant(&directory.join("kit"), Side::Ours, Some(mutant))?;
+    let subject = subject(shop, operation, layout, &kit, &format!("faults/{mutant}"))?;
+    let stand = Stand::new(&subject.machine, &kit, &directory.join("stand"))?;
+    // The switch is at the end.
+    for (count, injection) in
+        subject.injections().iter().rev().filter(|injection| injection.is_harsh()).enumerate()
+    {
+        let outcome = subject.disturb(injection, &stand, (shop.programs, &kit), false)?;
+        if let Some(problem) = outcome.problems.first() {
+            let text: String = problem.text.chars().take(200).collect();
+            println!("caught {mutant} by failure {count}, {}: {text}", subject.describe(injection));
+            return Ok(true);
+        }
+    }
+    println!("ALIVE  {mutant}");
+    Ok(false)
+}
+
+/// Does something with each item, on several threads, which have numbers; stops with the first error.
+fn in_parallel<T: Sync, R: Send>(
+    items: &[T],
+    work: impl Fn(usize, &T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    // Most of the time is waiting for the kernel.
+    let threads = 5 * std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let next = AtomicUsize::new(0);
+    let results: Vec<Mutex<Option<Result<R>>>> = items.iter().map(|_| Mutex::new(None)).collect();
+    std::thread::scope(|scope| {
+        for worker in 0..threads.min(items.len()) {
+            let (next, results, work) = (&next, &results, &work);
+            scope.spawn(move || {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let (Some(item), Some(place)) = (items.get(index), results.get(index)) else { break };
+                    let result = work(worker, item);
+                    if result.is_err() {
+                        next.store(items.len(), Ordering::Relaxed);
+                    }
+                    if let Ok(mut place) = place.lock() {
+                        *place = Some(result);
+                    }
+                }
+            });
+        }
+    });
+    let mut done: Vec<Result<R>> = results.into_iter().filter_map(|place| place.into_inner().ok()?).collect();
+    if let Some(failed) = done.iter().position(Result::is_err) {
+        return done.swap_remove(failed).map(|_| Vec::new());
+    }
+    done.into_iter().collect()
+}
