@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a boot loader with a file of its own finds on the device after every step, without replay as it reads and with it: a menu of old or
-//! new deployments whose kernels are whole. Needs root, loop devices and `mkfs.ext4`.
-#![allow(clippy::unwrap_used)] // the helpers of tests unwrap as the tests do
+//! new deployments whose kernels are whole. Needs root, loop devices, `mkfs.ext4`, `mkfs.xfs` and `grub-fstest`.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // the helpers of tests unwrap as the tests do
 #![allow(clippy::cloned_ref_to_slice_refs)] // a list of one reads as the longer ones
 
 mod world;
@@ -10,6 +10,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 
 use bootloader::loader::{Choice, select};
 use bootloader::{AfterSwitch, BootEntry, Places, Settings, examine};
@@ -87,6 +88,36 @@ fn every_loader() {
         cut_everywhere(&disk, &mut world, &[a.clone()], &[b.clone(), a]);
         world.switch(&[c.clone()]);
         cut_everywhere(&disk, &mut world, &[c.clone()], &[b, c]);
+    }
+}
+
+/// A file as GRUB's own driver reads it from the device, which it does without replay.
+fn as_grub_reads(disk: &Disk, path: &str) -> Vec<u8> {
+    let output = Command::new("grub-fstest").arg(disk.image()).args(["cat", path]).output();
+    let output = output.expect("grub-fstest is needed (package grub-common)");
+    assert!(output.status.success(), "{path}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// All that the menu names is found by GRUB, through the links on the way, with and without `/boot` before it.
+#[test]
+fn grub_finds_the_menu_and_what_it_names() {
+    for (kind, megabytes, boot_prefix) in [("ext4", 32, false), ("ext4", 32, true), ("xfs", 320, false)] {
+        let disk = Disk::new(kind, megabytes);
+        let mut world = World::with_boot(tempfile::tempdir().unwrap(), &disk.mount());
+        world.settings.boot_prefix = boot_prefix;
+        link(&world, "boot/grub/grub.cfg", "../loader/grub.cfg");
+        world.settings.installed = select(Choice::Auto, world.boot.as_fd()).unwrap();
+        for n in 1..4 {
+            world.switch(&[world.nth(n, &format!("kernel {n}"))]);
+            let menu = as_grub_reads(&disk, "(loop0)/grub/grub.cfg");
+            let shown = world.settings.installed.loader.parse(&String::from_utf8(menu).unwrap());
+            let kernel = shown.entries[0].linux.clone().unwrap();
+            assert_eq!(kernel.starts_with("/boot/"), boot_prefix);
+            assert_eq!(as_grub_reads(&disk, &format!("(loop0){kernel}")), format!("kernel {n}").as_bytes());
+            // Where the file on an EFI partition goes on.
+            assert!(!as_grub_reads(&disk, "(loop0)/boot/loader/grub.cfg").is_empty());
+        }
     }
 }
 

@@ -15,11 +15,15 @@ impl Disk {
         let dir = tempfile::tempdir().unwrap();
         let disk = Self { dir, kind };
         std::fs::create_dir(disk.mount()).unwrap();
-        let image = disk.dir.path().join("image");
+        let image = disk.image();
         File::create(&image).unwrap().set_len(megabytes << 20).unwrap();
         run(Command::new(format!("mkfs.{kind}")).arg("-q").arg(&image));
         run(Command::new("mount").args(["-t", kind, "-o", "loop"]).arg(&image).arg(disk.mount()));
         disk
+    }
+
+    pub fn image(&self) -> PathBuf {
+        self.dir.path().join("image")
     }
 
     pub fn mount(&self) -> PathBuf {
@@ -37,7 +41,7 @@ impl Disk {
         let temp = tempfile::tempdir().unwrap();
         let (copy, mount) = (temp.path().join("copy"), temp.path().join("mnt"));
         std::fs::create_dir(&mount).unwrap();
-        run(Command::new("cp").arg("--sparse=always").arg(self.dir.path().join("image")).arg(&copy));
+        run(Command::new("cp").arg("--sparse=always").arg(self.image()).arg(&copy));
         run(Command::new("mount").args(["-t", self.kind, "-o", options]).arg(&copy).arg(&mount));
         let mounted = Mounted(&mount);
         look(mounted.0)
