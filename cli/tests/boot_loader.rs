@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         alone("the_companion_says_what_the_loader_does", the_companion_says_what_the_loader_does),
         alone("regenerate_repairs_a_menu", regenerate_repairs_a_menu),
         alone("a_first_deployment_finds_a_loader", a_first_deployment_finds_a_loader),
+        alone("each_tree_is_started_in_its_own_way", each_tree_is_started_in_its_own_way),
         alone("a_configuration_of_others_is_refused_first", a_configuration_of_others_is_refused_first),
         alone("counters_and_keys_come_from_the_configuration", counters_and_keys_come_from_the_configuration),
         alone("grub_mkconfig_gets_our_entries", grub_mkconfig_gets_our_entries),
@@ -291,6 +292,28 @@ fn regenerate_repairs_a_menu() {
     assert_eq!(again.replace("boot.0/", "boot.1/"), format!("PROMPT 0\n{menu}"));
     // Also where nothing is wrong.
     assert!(companion(&world, "--sysroot=root regenerate").1.contains("bootconfig swap: yes"));
+    world.clear_immutable("root");
+}
+
+/// A tree without an initramfs is started by `init=`, which one with an initramfs must not take over.
+fn each_tree_is_started_in_its_own_way() {
+    let world = prepared(&ours());
+    let initramfs = world.path("tree/usr/lib/modules/6.1.0/initramfs.img");
+    fs::remove_file(&initramfs).unwrap();
+    commit_and_deploy(&world, &ours(), "1.0", " --karg=rw");
+    let options = |index: usize| {
+        let json = companion(&world, "--sysroot=root entries --json").1;
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        json[index]["options"].as_str().unwrap().to_owned()
+    };
+    assert!(
+        options(0).contains(" init=/ostree/boot.1/testos/")
+            && options(0).contains("/usr/lib/ostree/ostree-prepare-root")
+    );
+    fs::write(&initramfs, "initramfs").unwrap();
+    commit_and_deploy(&world, &ours(), "2.0", "");
+    assert!(!options(0).contains("init=") && options(0).starts_with("rw ostree="), "{}", options(0));
+    assert!(options(1).contains(" init=/ostree/boot.0/testos/"), "{}", options(1));
     world.clear_immutable("root");
 }
 
