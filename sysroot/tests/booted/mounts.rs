@@ -18,6 +18,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_readonly_file_system_is_put_back", Need::Nothing, readonly_file_system),
     ("a_device_that_refuses_is_an_error", Need::Nothing, readonly_device),
     ("an_unmounted_boot_is_mounted_as_fstab_says", Need::Nothing, unmounted),
+    ("a_readonly_place_elsewhere_is_refused_with_nothing_written", Need::Nothing, elsewhere),
     ("mounts_of_the_system_reach_us", Need::Nothing, propagation),
 ];
 
@@ -133,6 +134,19 @@ fn unmounted() {
     mount(&[&disk.device], Path::new("/boot"));
     assert_eq!(list(), ["2", "1*"]);
     succeed(Command::new("umount").arg("/boot"));
+}
+
+/// The mounts of an image that is being made, or of a disk under repair, are their owner's.
+fn elsewhere() {
+    let world = World::on_small_disk(128);
+    let boot = world.root().join("boot");
+    mount(&["--bind", boot.to_str().unwrap()], &boot);
+    mount(&["-o", "remount,bind,ro"], &boot);
+    let error = format!("{:#}", sysroot::Sysroot::open_for_change(&world.root()).err().unwrap());
+    assert!(error.contains("/boot is read-only; mount it so that it can be written to"), "{error}");
+    assert!(!world.root().join("ostree/boot-switch").exists());
+    succeed(Command::new("umount").arg(&boot));
+    sysroot::Sysroot::open_for_change(&world.root()).unwrap();
 }
 
 /// As an automount needs it: what the system mounts after we have left it is there for us, and not the other way.
