@@ -5,13 +5,14 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use durable::{Method, Proof};
 use formats::Checksum;
 use sysroot::deploy::{Base, DeployOptions, Edits};
 use sysroot::{Finalized, Origin, Retention, Sysroot, Topic};
 
 use crate::harness::{Case, Need};
 use crate::system::{
-    Boot, RECORD, STAMP, boot, default_entry, deploy_first, deployment, finalize, list, open, record,
+    Boot, RECORD, STAMP, boot, default_entry, deploy_first, deployment, finalize, list, mount, open, record,
     running, stage, status, told, try_finalize, try_stage,
 };
 use crate::world::World;
@@ -28,6 +29,7 @@ pub(crate) const CASES: &[Case] = &[
     ("keys_and_initrds_of_other_tools_come_along", Need::Nothing, of_other_tools),
     ("what_else_was_asked_for_holds_at_shutdown", Need::Nothing, options),
     ("what_cannot_be_is_refused_at_once", Need::Nothing, refused),
+    ("an_xfs_as_the_running_root_needs_no_reboot", Need::Nothing, xfs_is_pushed),
     ("what_the_switch_would_refuse_is_refused_at_once", Need::Nothing, reboot_first),
     ("changes_that_stay_behind_are_told", Need::Nothing, left_behind),
     ("a_good_boot_ends_the_update", Need::Nothing, good_boot),
@@ -356,11 +358,26 @@ fn refused() {
     assert_eq!(list(), ["1*"]);
 }
 
-/// The running root is an xfs: what was switched since the machine was started, a boot loader may not see yet.
+/// The running root is an xfs, whose log can be brought to its place: nobody has to reboot in between.
+fn xfs_is_pushed() {
+    let world = World::on_xfs();
+    deploy_first(&world, &Boot::Bound);
+    boot(world, &Boot::Bound);
+    stage();
+    assert_eq!(finalize().switched.outcome.proof, Proof::Proven(Method::Push));
+    assert_eq!(list(), ["2", "1*"]);
+    stage();
+    assert!(finalize().switched.outcome.proof.is_proven());
+}
+
+/// The same where the kernel does not let us: what was switched since the machine was started, a boot loader may not see yet.
 fn reboot_first() {
     let world = World::on_xfs();
     deploy_first(&world, &Boot::Bound);
     boot(world, &Boot::Bound);
+    let switch = Path::new("/proc/sys/vm/laptop_mode");
+    mount(&["--bind", "/proc/sys/vm/laptop_mode"], switch);
+    mount(&["-o", "remount,bind,ro"], switch);
     let error = format!("{:#}", try_stage(&DeployOptions::new("main"), false).unwrap_err());
     assert!(error.contains("reboot first"), "{error}");
     assert!(!Path::new(RECORD).exists());

@@ -101,6 +101,7 @@ pub(crate) fn temporary(name: &str) -> PathBuf {
 pub(crate) fn enter(world: World, new: &Path) {
     mount(&["-t", "proc", "proc"], &new.join("proc"));
     mount(&["--rbind", "/dev"], &new.join("dev"));
+    mount(&["--rbind", "/sys"], &new.join("sys"));
     mount(&["--rbind", "/usr"], &new.join("usr"));
     fs::create_dir(new.join("run/bin")).unwrap();
     script(&new.join("run/bin/systemctl"), "echo \"$@\" >> /run/systemctl.log");
