@@ -19,6 +19,7 @@ if [ -n "$deployment" ]; then
     mount -t tmpfs tmpfs "$new/run"
     mount -t proc proc "$new/proc"
     mount --rbind /dev "$new/dev"
+    mount --rbind /sys "$new/sys"
     mount --rbind /usr "$new/usr"
     : >"$new/run/ostree-booted"
 else

@@ -218,6 +218,11 @@ impl Attached {
         Ok(Self { layout, devices: layout.partitions().iter().map(attach).collect::<Result<_>>()? })
     }
 
+    /// Waits until nothing is mounted from it any more, in any namespace.
+    pub(crate) fn wait(&self) -> Result<()> {
+        self.devices.iter().try_for_each(Loop::wait)
+    }
+
     /// Mounts the root at `at`, and `/boot` in it. Journals are replayed, and nothing is read "for the first time": times of
     /// access are not written.
     pub(crate) fn mount(&self, at: &Path) -> Result<Mounted> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Parser, Subcommand};
 use rustix::mount::{MountPropagationFlags, mount_change};
 
@@ -22,9 +22,9 @@ use crate::workshop::Workshop;
 
 /// Says that this process has its own mounts already.
 const INSIDE: &str = "OSTREE_RS_CRASH_INSIDE";
-/// What `--quick` may take for the states, and what for the mutants.
-const QUICK: [Duration; 2] = [Duration::from_secs(100), Duration::from_secs(120)];
-/// How long each mutant is looked for otherwise.
+/// What `--quick` may take for the states.
+const QUICK: Duration = Duration::from_secs(120);
+/// How long each mutant is looked for; where nothing else is done, it takes seconds.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Parser)]
@@ -113,7 +113,7 @@ fn inside(options: &Options) -> Result<bool> {
     if let Some(Part::Faults(options)) = &options.part {
         return faults::run(&shop, options);
     }
-    let states = if options.quick { QUICK[0] } else { Duration::from_secs(60 * options.minutes) };
+    let states = if options.quick { QUICK } else { Duration::from_secs(60 * options.minutes) };
     let limit = Limit {
         until: Instant::now() + states,
         first_finding: false,
@@ -126,7 +126,14 @@ fn inside(options: &Options) -> Result<bool> {
     let places = if options.mutant.is_some() {
         Vec::new()
     } else {
-        schedule::run(&shop, rows, &limit, rounds, |place| println!("{}", report::line(place)))
+        schedule::run(&shop, rows, &limit, rounds, |place| {
+            // In one piece, for other rows are told at the same time.
+            let findings = match place {
+                Place::Ready(recorded, _) => report::findings(recorded),
+                _ => Vec::new(),
+            };
+            println!("{}", [vec![report::line(place)], findings].concat().join("\n"));
+        })
     };
     println!("\nseed {}\n{}", options.seed, report::head());
     let mut failed = 0;
@@ -185,16 +192,23 @@ fn rows(options: &Options) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Makes each mistake, and says of each whether it was seen.
+/// Makes each mistake, all at the same time, and says of each whether it was seen.
 fn mutants(shop: &Shop<'_>, options: &Options) -> Result<Vec<bool>> {
     let wanted = options.mutant.as_deref().unwrap_or("all");
-    let chosen = MUTANTS.iter().filter(|mutant| wanted == "all" || wanted == mutant.name);
-    let patience = if options.quick { QUICK[1] / MUTANTS.len() as u32 * 2 } else { PATIENCE };
-    chosen.map(|mutant| look_for(mutant, shop, patience)).collect()
+    let chosen: Vec<_> = MUTANTS.iter().filter(|mutant| wanted == "all" || wanted == mutant.name).collect();
+    ensure!(!chosen.is_empty(), "there is no mutant {wanted}");
+    std::thread::scope(|scope| {
+        let spawned: Vec<_> =
+            chosen.iter().map(|mutant| scope.spawn(move || look_for(mutant, shop))).collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, Result<bool>>| {
+            thread.join().map_err(|_| anyhow!("a thread has panicked"))?
+        };
+        spawned.into_iter().map(join).collect()
+    })
 }
 
-fn look_for(mutant: &Mutant, shop: &Shop<'_>, patience: Duration) -> Result<bool> {
-    let until = Instant::now() + patience;
+fn look_for(mutant: &Mutant, shop: &Shop<'_>) -> Result<bool> {
+    let until = Instant::now() + PATIENCE;
     let limit = Limit { until, first_finding: true, windows_only: mutant.in_window, keep: None };
     for (name, layout) in mutant.rows {
         let operation: &Operation =

@@ -3,12 +3,13 @@
 //!
 //! Everything is mounted in a namespace of this process (see [`crate::main`]), so nothing is left behind.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use fn_error_context::context;
 use rustix::fs::{Advice, Mode, OFlags};
 use rustix::io::Errno;
@@ -73,6 +74,23 @@ impl Loop {
         let (offset, size) = (offset.to_string(), size.to_string());
         let path = run("losetup", ["--find", "--show", "-o", &offset, "--sizelimit", &size, &text(file)])?;
         Ok(Self { path: PathBuf::from(path) })
+    }
+
+    /// Waits until nothing is mounted from it: mounts of a namespace go some time after its last process.
+    pub(crate) fn wait(&self) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            match OpenOptions::new()
+                .read(true)
+                .custom_flags(OFlags::EXCL.bits().cast_signed())
+                .open(&self.path)
+            {
+                Err(error) if error.raw_os_error() == Some(Errno::BUSY.raw_os_error()) => {}
+                done => return done.map(drop).with_context(|| format!("Opening {}", self.path.display())),
+            }
+            ensure!(started.elapsed() < PATIENCE, "{} is still in use", self.path.display());
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Makes the kernel read it anew, for its file was changed. A file system that was unmounted may linger for as long as

@@ -31,7 +31,9 @@ pub struct Call {
     pub name: String,
     /// Of the calls with this name, the how manieth of its thread: what `--inject` counts, from 1.
     pub number: usize,
-    /// Of the calls with this name and [`place`](Self::place), the how manieth of its thread, from 1.
+    /// What `strace -P` compares: the name as the program gave it, else the path of the descriptor.
+    pub given: String,
+    /// Of the calls with this name about [`given`](Self::given), the how manieth of its thread, from 1.
     pub number_there: usize,
     /// The path it is about, as far as that is known; without the name if the call is about a descriptor.
     pub place: String,
@@ -60,12 +62,13 @@ pub fn parse(text: &str) -> Vec<Call> {
             *number += 1;
             *number
         };
-        let place = place(name, arguments);
+        let (given, place) = place(name, arguments);
         calls.push(Call {
             thread: index,
             name: name.to_owned(),
             number: count(name.to_owned()),
-            number_there: count(format!("{name} {place}")),
+            number_there: count(format!("{name} {given}")),
+            given,
             place,
             text: rest.to_owned(),
         });
@@ -73,28 +76,27 @@ pub fn parse(text: &str) -> Vec<Call> {
     calls
 }
 
-/// The descriptor with its path, and the name behind it; the new name where there are two.
-fn place(name: &str, arguments: &str) -> String {
+/// A call's path as it is given, and with that of its descriptor before it; the new one where there are two.
+fn place(name: &str, arguments: &str) -> (String, String) {
     let before = match name {
         "linkat" | "renameat" | "renameat2" => 2,
         "link" | "rename" | "symlink" | "symlinkat" => 1,
         _ => 0,
     };
-    let arguments = arguments.splitn(before + 1, ", ").last().unwrap_or_default();
-    let first = arguments.split(", ").next().unwrap_or_default();
-    let directory = first.split_once('<').and_then(|(_, rest)| rest.rsplit_once('>')).map(|(path, _)| path);
-    let quoted = |text: &str| text.split('"').nth(1).map(str::to_owned);
-    match (directory, quoted(first)) {
-        (_, Some(name)) => name,
-        (Some(directory), _) => match arguments.split(", ").nth(1).filter(|next| next.starts_with('"')) {
-            Some(next) => match quoted(next).unwrap_or_default() {
-                name if name.starts_with('/') => name,
-                name if name.is_empty() => directory.to_owned(),
-                name => format!("{directory}/{name}"),
-            },
-            None => directory.to_owned(),
-        },
-        (None, None) => String::new(),
+    let mut arguments = arguments.splitn(before + 1, ", ").last().unwrap_or_default().split(", ");
+    let quoted = |text: &str| text.strip_prefix('"')?.split('"').next().map(str::to_owned);
+    let first = arguments.next().unwrap_or_default();
+    if let Some(path) = quoted(first) {
+        return (path.clone(), path);
+    }
+    let of_descriptor = first.split_once('<').and_then(|(_, rest)| rest.rsplit_once('>'));
+    let directory = of_descriptor.map(|(path, _)| path.to_owned()).unwrap_or_default();
+    // What is read and written is quoted as well.
+    let has_name = !matches!(name, "read" | "write" | "pread64" | "pwrite64");
+    match arguments.next().and_then(quoted).filter(|name| has_name && !name.is_empty()) {
+        Some(name) if name.starts_with('/') => (name.clone(), name),
+        Some(name) => (name.clone(), format!("{directory}/{name}")),
+        None => (directory.clone(), directory),
     }
 }
 

@@ -2,7 +2,7 @@
 //! One failure of one system call, and what is left after it.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
@@ -27,6 +27,8 @@ pub(super) struct Subject {
     references: Vec<Reference>,
     /// The calls of each command.
     pub(super) calls: Vec<Vec<Call>>,
+    /// Where the root was mounted then.
+    root: PathBuf,
 }
 
 /// What is made to fail.
@@ -53,11 +55,11 @@ impl Subject {
         operation: &'static Operation,
         machine: Machine,
         kit: &Kit,
-        directory: &Path,
+        stand: &Stand,
     ) -> Result<Self> {
         // What was deployed in this second would count as deployed since the start, by the clocks.
         std::thread::sleep(std::time::Duration::from_millis(1100));
-        let mut system = Stand::new(&machine, kit, directory)?.start(operation.booted)?;
+        let mut system = stand.start(&machine, kit, operation.booted)?;
         let mut references = vec![Reference::take("before", &system.root)?];
         let mut calls = Vec::new();
         for line in operation.commands {
@@ -65,8 +67,9 @@ impl Subject {
             calls.push(call::parse(&std::fs::read_to_string(system.out("trace"))?));
             references.push(Reference::take(line, &system.root)?);
         }
+        let root = system.root.clone();
         system.stop()?;
-        Ok(Self { operation, machine, references, calls })
+        Ok(Self { operation, machine, references, calls, root })
     }
 
     /// What is tried: of each call one error, another one at the next call, and being killed; or everything that can happen.
@@ -99,17 +102,22 @@ impl Subject {
     }
 
     /// The command with the failure; all before it have been run.
-    fn line(&self, injection: &Injection) -> Result<String> {
+    fn line(&self, injection: &Injection, root: &Path) -> Result<String> {
         let line = self.operation.commands.get(injection.command).context("No such command")?;
         let call = self.call(injection).context("No such call")?;
         // Calls are counted a thread, in each thread from 1: only in the first one the count alone says which it is.
         let (path, number) = match call.thread {
             0 => (String::new(), call.number),
-            _ => (format!("-P '{}' ", call.place), call.number_there),
+            _ => {
+                let [then, now] = [&self.root, root].map(|root| root.to_string_lossy().into_owned());
+                (format!("-P '{}' ", call.given.replace(&then, &now)), call.number_there)
+            }
         };
+        // With its filter, strace 6.1 sends no signals.
+        let filter = if injection.failure == Failure::Kill { "" } else { "--seccomp-bpf " };
         let (name, failure) = (&call.name, injection.failure.expression());
         Ok(format!(
-            "strace -f -qq --seccomp-bpf -e signal=none -e trace={name} -e inject={name}:{failure}:when={number} \
+            "strace -f -qq {filter}-e signal=none -e trace={name} -e inject={name}:{failure}:when={number} \
              {path}-o {TRACE} {line}"
         ))
     }
@@ -118,15 +126,16 @@ impl Subject {
     pub(super) fn disturb(
         &self,
         injection: &Injection,
-        stand: &Stand<'_>,
+        stand: &Stand,
         (programs, kit): (&Programs, &Kit),
         thorough: bool,
     ) -> Result<Outcome> {
-        let mut system = stand.start(self.operation.booted)?;
+        let mut system = stand.start(&self.machine, kit, self.operation.booted)?;
         for line in self.operation.commands.iter().take(injection.command) {
             system.session()?.ok(line)?;
         }
-        let done = system.session()?.run(&self.line(injection)?)?;
+        let line = self.line(injection, &system.root)?;
+        let done = system.session()?.run(&line)?;
         let trace = std::fs::read_to_string(system.out("trace")).unwrap_or_default();
         let reached =
             trace.contains("(INJECTED)") || injection.failure == Failure::Kill && done.status == KILLED;
@@ -142,7 +151,7 @@ impl Subject {
             problems.push(flagged(format!("it says that it succeeded, and the menu is {:?}", menu.entries)));
         }
         if problems.is_empty() {
-            problems.extend(again(&mut system, &rules, kit)?);
+            problems.extend(again(&mut system, &rules)?);
         }
         system.stop()?;
         Ok(Outcome { reached, status: done.status, said: done.said, problems })
@@ -184,7 +193,7 @@ pub(super) fn manners(failure: Failure, done: &Done) -> Vec<Problem> {
 }
 
 /// Whether old or new is there, and the repository is whole.
-pub(super) fn look(system: &mut System, rules: &Rules<'_>, thorough: bool) -> Result<Vec<Problem>> {
+pub(super) fn look(system: &mut System<'_>, rules: &Rules<'_>, thorough: bool) -> Result<Vec<Problem>> {
     let (snapshot, menu) = system.menu()?;
     let mut problems = rules.menu_problems(&menu, &snapshot);
     problems.extend(rules.plan_problems(&menu, &system.root)?);
@@ -198,10 +207,10 @@ pub(super) fn look(system: &mut System, rules: &Rules<'_>, thorough: bool) -> Re
 }
 
 /// Whether the same commands, now that nothing fails, end as they should: at once, or after the reboot that they ask for.
-pub(super) fn again(system: &mut System, rules: &Rules<'_>, kit: &Kit) -> Result<Vec<Problem>> {
+pub(super) fn again(system: &mut System<'_>, rules: &Rules<'_>) -> Result<Vec<Problem>> {
     let mut done = run_again(system, rules)?;
     if done.asks_for_reboot() {
-        system.reboot(kit, rules.operation.booted)?;
+        system.reboot()?;
         done = run_again(system, rules)?;
     }
     if done.status != 0 {
@@ -211,7 +220,7 @@ pub(super) fn again(system: &mut System, rules: &Rules<'_>, kit: &Kit) -> Result
 }
 
 /// Up to the first that fails.
-fn run_again(system: &mut System, rules: &Rules<'_>) -> Result<Done> {
+fn run_again(system: &mut System<'_>, rules: &Rules<'_>) -> Result<Done> {
     let lines = rules.again(&system.menu()?.1)?;
     ensure!(!lines.is_empty(), "there is nothing to do again");
     let mut last = Done { status: 0, said: String::new() };

@@ -71,9 +71,11 @@ pub(crate) fn run(shop: &Shop<'_>, options: &Options) -> Result<bool> {
     };
     let operations: Vec<&'static Operation> = OPERATIONS.iter().filter(is_chosen).collect();
     ensure!(!operations.is_empty(), "there is no such operation");
-    let subjects = in_parallel(&operations, |worker, operation| {
-        subject(shop, operation, layout, shop.kit, &format!("faults/{worker}/{}", operation.name))
-    })?;
+    let subjects = in_parallel(
+        &operations,
+        |worker| Ok(Stand::new(layout, &shop.workshop.directory(&format!("faults/prepare-{worker}"))?)?),
+        |stand, operation| subject(shop, operation, layout, shop.kit, "as-it-is", stand),
+    )?;
     let mut tries: Vec<(usize, Injection)> = Vec::new();
     for (index, subject) in subjects.iter().enumerate() {
         tries.extend(subject.injections(options.all).into_iter().map(|injection| (index, injection)));
@@ -82,13 +84,12 @@ pub(crate) fn run(shop: &Shop<'_>, options: &Options) -> Result<bool> {
         tries = tries.into_iter().step_by(QUICK).collect();
     }
     let tallies: Vec<Mutex<Tally>> = subjects.iter().map(|subject| Mutex::new(Tally::new(subject))).collect();
-    in_parallel(&tries, |worker, (index, injection)| {
+    let stand = |worker| Stand::new(layout, &shop.workshop.directory(&format!("faults/{worker}"))?);
+    in_parallel(&tries, stand, |stand, (index, injection)| {
         let subject = subjects.get(*index).context("No such operation")?;
         let thorough = injection.call % FSCK == 0;
-        let directory = shop.workshop.directory(&format!("faults/{worker}"))?;
-        let stand = Stand::new(&subject.machine, shop.kit, &directory)?;
         let outcome = subject
-            .disturb(injection, &stand, (shop.programs, shop.kit), thorough)
+            .disturb(injection, stand, (shop.programs, shop.kit), thorough)
             .with_context(|| subject.describe(injection))?;
         let mut tally =
             tallies.get(*index).context("No such tally")?.lock().map_err(|_| anyhow!("a thread failed"))?;
@@ -126,11 +127,12 @@ fn subject(
     operation: &'static Operation,
     layout: Layout,
     kit: &Kit,
-    name: &str,
+    mutant: &str,
+    stand: &Stand,
 ) -> Result<Subject> {
-    let directory = shop.workshop.directory(name)?;
+    let directory = shop.workshop.directory(&format!("faults/{}-{}", operation.name, mutant))?;
     let machine = Machine::prepare(layout, operation, shop.kit, &directory)?;
-    Subject::new(operation, machine, kit, &directory.join("trace"))
+    Subject::new(operation, machine, kit, stand)
 }
 
 /// Makes a mistake in an operation, and says whether any failure shows it.
@@ -138,11 +140,11 @@ fn is_caught(shop: &Shop<'_>, mutant: &str, operation: &str, layout: Layout) -> 
     let operation = OPERATIONS.iter().find(|known| known.name == operation).context("No such operation")?;
     let directory = shop.workshop.directory(&format!("faults/{mutant}"))?;
     let kit = shop.kit.variant(&directory.join("kit"), Side::Ours, Some(mutant))?;
-    let subject = subject(shop, operation, layout, &kit, &format!("faults/{mutant}"))?;
-    let stand = Stand::new(&subject.machine, &kit, &directory.join("stand"))?;
+    let stand = Stand::new(layout, &directory.join("stand"))?;
+    let subject = subject(shop, operation, layout, &kit, mutant, &stand)?;
     // The switch is at the end.
     for (count, injection) in
-        subject.injections().iter().rev().filter(|injection| injection.is_harsh()).enumerate()
+        subject.injections(true).iter().rev().filter(|injection| injection.is_harsh()).enumerate()
     {
         let outcome = subject.disturb(injection, &stand, (shop.programs, &kit), false)?;
         if let Some(problem) = outcome.problems.first() {
@@ -155,36 +157,37 @@ fn is_caught(shop: &Shop<'_>, mutant: &str, operation: &str, layout: Layout) -> 
     Ok(false)
 }
 
-/// Does something with each item, on several threads, which have numbers; stops with the first error.
-fn in_parallel<T: Sync, R: Send>(
+/// Does something with each item, on several threads, each of which makes a tool for itself first; stops with the first error.
+fn in_parallel<T: Sync, R: Send, Tool>(
     items: &[T],
-    work: impl Fn(usize, &T) -> Result<R> + Sync,
+    tool: impl Fn(usize) -> Result<Tool> + Sync,
+    work: impl Fn(&Tool, &T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
     // Most of the time is waiting for the kernel.
     let threads = 5 * std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let next = AtomicUsize::new(0);
-    let results: Vec<Mutex<Option<Result<R>>>> = items.iter().map(|_| Mutex::new(None)).collect();
-    std::thread::scope(|scope| {
-        for worker in 0..threads.min(items.len()) {
-            let (next, results, work) = (&next, &results, &work);
-            scope.spawn(move || {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let (Some(item), Some(place)) = (items.get(index), results.get(index)) else { break };
-                    let result = work(worker, item);
-                    if result.is_err() {
-                        next.store(items.len(), Ordering::Relaxed);
-                    }
-                    if let Ok(mut place) = place.lock() {
-                        *place = Some(result);
-                    }
-                }
-            });
+    let worker = |number: usize| -> Result<Vec<(usize, R)>> {
+        let tool = tool(number)?;
+        let mut done = Vec::new();
+        while let (index, Some(item)) = {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            (index, items.get(index))
+        } {
+            let result = work(&tool, item).inspect_err(|_| next.store(items.len(), Ordering::Relaxed))?;
+            done.push((index, result));
         }
-    });
-    let mut done: Vec<Result<R>> = results.into_iter().filter_map(|place| place.into_inner().ok()?).collect();
-    if let Some(failed) = done.iter().position(Result::is_err) {
-        return done.swap_remove(failed).map(|_| Vec::new());
-    }
-    done.into_iter().collect()
+        Ok(done)
+    };
+    let mut all = Vec::new();
+    std::thread::scope(|scope| -> Result<()> {
+        let worker = &worker;
+        let running: Vec<_> =
+            (0..threads.min(items.len())).map(|number| scope.spawn(move || worker(number))).collect();
+        for thread in running {
+            all.extend(thread.join().map_err(|_| anyhow!("a thread failed"))??);
+        }
+        Ok(())
+    })?;
+    all.sort_by_key(|(index, _)| *index);
+    Ok(all.into_iter().map(|(_, result)| result).collect())
 }

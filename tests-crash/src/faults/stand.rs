@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::disk::{Attached, Mounted};
+use crate::disk::{Attached, Layout, Mounted};
 use crate::kit::Kit;
 use crate::machine::Machine;
 use crate::menu::{Menu, MenuEntry};
@@ -14,54 +14,56 @@ use crate::session::Session;
 use crate::snapshot::Snapshot;
 use crate::workshop::clone_file;
 
-/// A place where copies of a machine run, one after the other.
-pub(super) struct Stand<'a> {
-    machine: &'a Machine,
-    kit: &'a Kit,
-    image: PathBuf,
+/// A place where copies of machines run, one after the other.
+pub(super) struct Stand {
+    image: File,
+    attached: Attached,
     directory: PathBuf,
 }
 
 /// A system that runs.
-pub(super) struct System {
+pub(super) struct System<'a> {
     /// Where its physical root is mounted.
     pub(super) root: PathBuf,
+    kit: &'a Kit,
+    booted: bool,
     out: PathBuf,
     // In this order they are dropped.
     session: Option<Session>,
     mounted: Mounted,
-    _attached: Attached,
 }
 
-impl<'a> Stand<'a> {
-    /// For copies of `machine`; works in `directory`.
-    pub(super) fn new(machine: &'a Machine, kit: &'a Kit, directory: &Path) -> Result<Self> {
+impl Stand {
+    /// For copies of machines with this layout; works in `directory`.
+    pub(super) fn new(layout: Layout, directory: &Path) -> Result<Self> {
         std::fs::create_dir_all(directory.join("root")).context("Making a directory to mount at")?;
-        Ok(Self { machine, kit, image: directory.join("disk.img"), directory: directory.to_owned() })
+        let path = directory.join("disk.img");
+        let image = File::create(&path).with_context(|| format!("Making {}", path.display()))?;
+        image.set_len(layout.length())?;
+        Ok(Self { image, attached: Attached::new(layout, &path)?, directory: directory.to_owned() })
     }
 
     /// Starts a copy; with `booted` from the default of its menu.
-    pub(super) fn start(&self, booted: bool) -> Result<System> {
-        let _ = std::fs::remove_file(&self.image);
-        clone_file(&File::open(&self.machine.image)?, &File::create_new(&self.image)?)?;
-        let attached = Attached::new(self.machine.layout, &self.image)?;
-        let mounted = attached.mount(&self.directory.join("root"))?;
+    pub(super) fn start<'a>(&self, machine: &Machine, kit: &'a Kit, booted: bool) -> Result<System<'a>> {
+        self.attached.wait()?;
+        clone_file(&File::open(&machine.image)?, &self.image)?;
+        let mounted = self.attached.mount(&self.directory.join("root"))?;
         let (root, out) = (mounted.root.clone(), self.directory.join("out"));
-        let mut system = System { root, out, session: None, mounted, _attached: attached };
-        system.reboot(self.kit, booted)?;
+        let mut system = System { root, kit, booted, out, session: None, mounted };
+        system.reboot()?;
         Ok(system)
     }
 }
 
-impl System {
+impl System<'_> {
     /// Ends the session and starts another one, without touching the disk.
-    pub(super) fn reboot(&mut self, kit: &Kit, booted: bool) -> Result<()> {
+    pub(super) fn reboot(&mut self) -> Result<()> {
         drop(self.session.take());
-        let entry: Option<MenuEntry> = match booted {
+        let entry: Option<MenuEntry> = match self.booted {
             true => self.menu()?.1.entries.first().cloned(),
             false => None,
         };
-        self.session = Some(Session::start(kit, &self.root, entry.as_ref(), &self.out)?);
+        self.session = Some(Session::start(self.kit, &self.root, entry.as_ref(), &self.out)?);
         Ok(())
     }
 
