@@ -223,12 +223,17 @@ impl Attached {
         self.devices.iter().try_for_each(Loop::wait)
     }
 
+    /// Waits until no file system has it any more, and makes the kernel forget what it has read.
+    pub(crate) fn forget(&self) -> Result<()> {
+        self.devices.iter().try_for_each(Loop::forget)
+    }
+
     /// Mounts the root at `at`, and `/boot` in it. Journals are replayed, and nothing is read "for the first time": times of
     /// access are not written.
     pub(crate) fn mount(&self, at: &Path) -> Result<Mounted> {
+        self.forget()?;
         let mut mounted = Mounted { mounts: Vec::new(), root: at.to_owned() };
         for (partition, device) in self.layout.partitions().iter().zip(&self.devices) {
-            device.forget()?;
             let at = if mounted.mounts.is_empty() { at.to_owned() } else { boot_directory(at)? };
             let (kind, flags) = (partition.kind, MountFlags::NOATIME);
             mounted.mounts.push(Mount::new(&device.path, &at, kind.name(), flags, kind.options())?);

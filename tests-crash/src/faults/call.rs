@@ -2,6 +2,7 @@
 //! A system call as `strace -f -y` tells it, and what can go wrong with it.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 /// What a system call is made to do instead of its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,7 +49,7 @@ pub fn parse(text: &str) -> Vec<Call> {
     let mut calls = Vec::new();
     for line in text.lines() {
         let Some((thread, rest)) = line.trim_start().split_once(' ') else { continue };
-        let rest = rest.trim_start();
+        let rest = rest.trim_start().trim_end_matches(" <unfinished ...>");
         let Some((name, arguments)) = rest.split_once('(') else { continue };
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             continue;
@@ -101,7 +102,7 @@ fn place(name: &str, arguments: &str) -> (String, String) {
 }
 
 /// Paths that are not of the system under test: the kernel's, and the programs with what they load at their start.
-const NOT_THE_DISK: [&str; 12] = [
+const NOT_THE_DISK: [&str; 15] = [
     "/proc",
     "/sys",
     "/dev",
@@ -110,8 +111,11 @@ const NOT_THE_DISK: [&str; 12] = [
     "/lib64",
     "/bin",
     "/sbin",
-    "/etc/ld.so",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.preload",
     "/run/kit/ostree",
+    "/run/kit/ostree-with-faults",
+    "/run/kit/ostree-boot-good",
     "/run/kit/systemctl",
     "/run/out",
 ];
@@ -119,8 +123,8 @@ const NOT_THE_DISK: [&str; 12] = [
 impl Call {
     /// Whether this is about a file of the system, of `/run`, or of the repository that is pulled from.
     fn is_on_disk(&self) -> bool {
-        let place = self.place.as_str();
-        place.starts_with('/') && !NOT_THE_DISK.iter().any(|other| place.starts_with(other))
+        let place = Path::new(&self.place);
+        place.is_absolute() && !NOT_THE_DISK.iter().any(|other| place.starts_with(other))
     }
 
     fn has(&self, flag: &str) -> bool {

@@ -188,6 +188,8 @@ pub(super) fn manners(failure: Failure, done: &Done) -> Vec<Problem> {
     let killed = failure == Failure::Kill && done.status == KILLED;
     if done.status != 0 && !killed && (errors != 1 || !last.starts_with("error: ")) {
         problems.push(flagged(format!("exit status {}, and not one line: {}", done.status, done.said)));
+    } else if done.status != 0 && !killed && !last.trim_start_matches("error: ").contains(": ") {
+        problems.push(flagged(format!("it does not say what failed: {last}")));
     }
     problems
 }

@@ -58,6 +58,9 @@ pub struct Options {
     /// A sample
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Only one failure in N
+    #[arg(long, value_name = "N")]
+    every: Option<usize>,
     /// Tell of each try what came of it
     #[arg(long)]
     tell: bool,
@@ -73,16 +76,15 @@ pub(crate) fn run(shop: &Shop<'_>, options: &Options) -> Result<bool> {
     ensure!(!operations.is_empty(), "there is no such operation");
     let subjects = in_parallel(
         &operations,
-        |worker| Ok(Stand::new(layout, &shop.workshop.directory(&format!("faults/prepare-{worker}"))?)?),
+        |worker| Stand::new(layout, &shop.workshop.directory(&format!("faults/prepare-{worker}"))?),
         |stand, operation| subject(shop, operation, layout, shop.kit, "as-it-is", stand),
     )?;
     let mut tries: Vec<(usize, Injection)> = Vec::new();
     for (index, subject) in subjects.iter().enumerate() {
         tries.extend(subject.injections(options.all).into_iter().map(|injection| (index, injection)));
     }
-    if options.quick {
-        tries = tries.into_iter().step_by(QUICK).collect();
-    }
+    let every = options.every.unwrap_or(if options.quick { QUICK } else { 1 });
+    tries = tries.into_iter().step_by(every.max(1)).collect();
     let tallies: Vec<Mutex<Tally>> = subjects.iter().map(|subject| Mutex::new(Tally::new(subject))).collect();
     let stand = |worker| Stand::new(layout, &shop.workshop.directory(&format!("faults/{worker}"))?);
     in_parallel(&tries, stand, |stand, (index, injection)| {
