@@ -173,7 +173,10 @@ fn walk(root: &Path, at: &Path, out: &mut Vec<String>) {
         {
             continue;
         } else if meta.is_dir() {
-            out.push(format!("{name}/"));
+            // Directories of refs stay when these go, as with the C tools.
+            if !name.starts_with("ostree/repo/refs/heads/ostree/") {
+                out.push(format!("{name}/"));
+            }
             walk(root, &path, out);
         } else if meta.is_symlink() {
             out.push(format!("{name} -> {}", fs::read_link(&path).unwrap().display()));
