@@ -21,7 +21,7 @@ use crate::kit::{Kit, Programs};
 use crate::menu::{Menu, MenuEntry};
 use crate::operation::Operation;
 use crate::record::Recording;
-use crate::rules::{Problem, Rules, flagged, neither};
+use crate::rules::{Fault, Problem, Rules, flagged, neither};
 use crate::session::Session;
 use crate::snapshot::{Hash, Snapshot};
 
@@ -62,8 +62,15 @@ impl<'a> Checker<'a> {
         })
     }
 
-    /// Looks at the state that the image has now. An error is a failure of the test itself.
+    /// Looks at the state that the image has now. An error is a failure of the test itself. Afterwards nothing has the image
+    /// open, so that it can be made anew.
     pub fn check(&mut self) -> Result<Vec<Problem>> {
+        let found = self.look();
+        self.attached.forget()?;
+        found
+    }
+
+    fn look(&mut self) -> Result<Vec<Problem>> {
         let mut problems = Vec::new();
         // The loader comes first: mounting with replay changes the image.
         let grub = match Grub::mount(self.recording.layout, &self.image, &self.directory.join("grub")) {
@@ -75,7 +82,9 @@ impl<'a> Checker<'a> {
         drop(grub);
         let mounted = match self.attached.mount(&self.directory.join("root")) {
             Ok(mounted) => mounted,
-            Err(error) => return Ok(vec![neither(format!("{error:#}"))]),
+            Err(error) => {
+                return Ok(vec![Problem { fault: Fault::Unmountable, text: format!("{error:#}") }]);
+            }
         };
         let root = mounted.root.clone();
         let snapshot = Snapshot::of(&root)?;

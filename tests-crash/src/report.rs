@@ -24,11 +24,12 @@ pub(crate) fn line(place: &Place) -> String {
             let (writes, epochs) = recorded.size();
             let tally = &recorded.tally;
             format!(
-                "{:<34} {writes:>5} {epochs:>4} {:>7} {:>6} {:>6} {:>5} {:>7.1} {:>5.1}  {}",
+                "{:<34} {writes:>5} {epochs:>4} {:>7} {:>7} {:>7} {:>5} {:>5} {:>7.1} {:>5.1}  {}",
                 recorded.row.to_string(),
                 tally.states,
                 tally.neither,
                 tally.flagged,
+                tally.unmountable,
                 tally.runs,
                 tally.time.as_secs_f64(),
                 tally.states as f64 / tally.time.as_secs_f64().max(0.001),
@@ -42,8 +43,8 @@ pub(crate) fn line(place: &Place) -> String {
 pub(crate) fn head() -> String {
     let row = "operation, root[+/boot]";
     format!(
-        "{row:<34} {:>5} {:>4} {:>7} {:>6} {:>6} {:>5} {:>7} {:>5}  coverage",
-        "writes", "cuts", "states", "neither", "flagged", "trees", "seconds", "per s"
+        "{row:<34} {:>5} {:>4} {:>7} {:>7} {:>7} {:>5} {:>5} {:>7} {:>5}  coverage",
+        "writes", "cuts", "states", "neither", "flagged", "no fs", "trees", "seconds", "per s"
     )
 }
 

@@ -64,6 +64,8 @@ pub struct Tally {
     pub neither: usize,
     /// Those that boot, with something else broken.
     pub flagged: usize,
+    /// Those that the kernel cannot mount.
+    pub unmountable: usize,
     /// States by kind of problem, with the first place of each.
     pub findings: BTreeMap<String, (usize, Finding)>,
     /// How often programs were run: distinct trees of files after replay.
@@ -171,7 +173,7 @@ impl Recorded {
                             &keep.join(format!("{row}-{}.img", tally.findings.len()).replace(' ', "_")),
                         )?;
                     }
-                    if limit.first_finding {
+                    if limit.first_finding && tally.neither + tally.flagged > 0 {
                         return Ok(false);
                     }
                 }
@@ -207,11 +209,13 @@ fn drop_flushes(events: &mut Vec<Event>) {
 impl Tally {
     /// Counts a state; says whether it is the first with this kind of problem.
     fn add(&mut self, problems: Vec<Problem>, place: impl FnOnce() -> String) -> bool {
-        let is_neither = problems.iter().any(|problem| problem.fault == Fault::Neither);
-        if is_neither {
+        let is = |fault| problems.iter().any(|problem: &Problem| problem.fault == fault);
+        if is(Fault::Neither) {
             self.neither += 1;
-        } else {
+        } else if is(Fault::Flagged) {
             self.flagged += 1;
+        } else {
+            self.unmountable += 1;
         }
         let kind = problems.first().map_or_else(String::new, |problem| kind_of(&problem.text));
         let new = || (0, Finding { problems, place: place() });

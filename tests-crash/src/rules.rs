@@ -22,6 +22,9 @@ pub enum Fault {
     Neither,
     /// It boots, and something else is broken: the repository, or the way on.
     Flagged,
+    /// The kernel cannot mount it. No order of a program's writes leads to that: the file system did not get over what
+    /// the disk did.
+    Unmountable,
 }
 
 /// What a check found.

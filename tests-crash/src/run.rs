@@ -17,6 +17,7 @@ use crate::mutant::{MUTANTS, Mutant};
 use crate::operation::{OPERATIONS, Operation};
 use crate::report;
 use crate::row::{Limit, Recorded, Row};
+use crate::rules::Fault;
 use crate::schedule::{self, Place, Shop};
 use crate::workshop::Workshop;
 
@@ -156,12 +157,14 @@ fn inside(options: &Options) -> Result<bool> {
     if flagged > 0 || failed > 0 {
         println!("{flagged} states are flagged, {failed} rows failed");
     }
+    let is_whole = options.only.is_empty() && options.mutant.is_none() && options.layout.is_none();
+    let well = !is_whole || options.theirs || faults::run(&shop, &faults::Options::for_all(options.quick))?;
     println!(
         "{points} crash points, {neither} neither, {} of {} mutants caught",
         caught.len() - alive,
         caught.len()
     );
-    Ok(neither == 0 && flagged == 0 && failed == 0 && alive == 0)
+    Ok(well && neither == 0 && flagged == 0 && failed == 0 && alive == 0)
 }
 
 /// Root and `/boot` on every file system.
@@ -218,9 +221,9 @@ fn look_for(mutant: &Mutant, shop: &Shop<'_>) -> Result<bool> {
         for (round, prefixes) in [(0, true), (1, false)] {
             let effort = Effort { whole: Vec::new(), prefixes, samples: 8, exhaustive: !prefixes };
             recorded.replay(shop.programs, &effort, shop.seed.wrapping_add(round), &limit)?;
-            if let Some((_, finding)) = recorded.tally.findings.values().next() {
-                let problem = finding.problems.first().map(|problem| problem.text.clone());
-                let problem: String = problem.unwrap_or_default().chars().take(200).collect();
+            let found = recorded.tally.findings.values().flat_map(|(_, finding)| &finding.problems);
+            if let Some(problem) = found.into_iter().find(|problem| problem.fault != Fault::Unmountable) {
+                let problem: String = problem.text.chars().take(200).collect();
                 println!(
                     "caught {} ({}) in state {} of {}: {problem}",
                     mutant.name, mutant.about, recorded.tally.states, recorded.row

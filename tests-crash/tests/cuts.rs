@@ -14,7 +14,7 @@ fn write(sector: u64) -> Event {
 }
 
 fn effort(prefixes: bool, samples: usize, exhaustive: bool) -> Effort {
-    Effort { whole: vec![0..8], prefixes, samples, exhaustive }
+    Effort { whole: std::iter::once(0..8).collect(), prefixes, samples, exhaustive }
 }
 
 #[test]
