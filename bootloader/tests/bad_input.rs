@@ -130,7 +130,7 @@ fn a_deployment_that_cannot_be_booted_gets_no_entry() {
     let before = world.dump();
     let broken = world.nth(2, "two");
     std::fs::remove_dir(world.path(&format!("{}/sysroot", broken.deployment))).unwrap();
-    let err = format!("{:#}", world.try_switch(&[broken.clone()]).unwrap_err());
+    let err = format!("{:#}", world.try_switch(std::slice::from_ref(&broken)).unwrap_err());
     assert!(err.contains("has no directory sysroot"), "{err}");
     assert_eq!(world.dump(), before);
 
