@@ -24,6 +24,8 @@ pub enum Mutant {
     LoaderBeforeLinks,
     /// `sweep-before-prove`: the old entries' files go while a boot loader may still read the old entries.
     SweepBeforeProve,
+    /// `write-errors-ignored`: what could not be written is taken for written.
+    WriteErrorsIgnored,
 }
 
 impl Mutant {
@@ -37,6 +39,7 @@ impl Mutant {
             Self::CommitBeforeStage => "commit-before-stage",
             Self::LoaderBeforeLinks => "loader-before-links",
             Self::SweepBeforeProve => "sweep-before-prove",
+            Self::WriteErrorsIgnored => "write-errors-ignored",
         }
     }
 

@@ -24,7 +24,7 @@ const TRACE: &str = "/run/out/trace";
 pub(super) struct Subject {
     pub(super) operation: &'static Operation,
     pub(super) machine: Machine,
-    references: Vec<Reference>,
+    pub(super) references: Vec<Reference>,
     /// The calls of each command.
     pub(super) calls: Vec<Vec<Call>>,
     /// Where the root was mounted then.

@@ -22,15 +22,18 @@ use crate::schedule::Shop;
 
 pub mod call;
 mod injection;
+mod space;
 mod stand;
 mod tally;
+mod together;
 
-use injection::{Injection, Subject};
+use injection::{Injection, Outcome, Subject};
+use space::Shortage;
 use stand::Stand;
 use tally::Tally;
 
-/// How many of all failures `--quick` tries: one in so many.
-const QUICK: usize = 16;
+/// How many of all failures `--quick` tries: one in so many. A prime, so that it is another kind of failure each time.
+const QUICK: usize = 61;
 /// The repository is looked through after one in so many.
 const FSCK: usize = 5;
 
@@ -57,13 +60,23 @@ pub struct Options {
     all: bool,
     /// A sample
     #[arg(long)]
-    pub(crate) quick: bool,
+    quick: bool,
+    /// Only full disks and two commands at once
+    #[arg(long)]
+    without_calls: bool,
     /// Only one failure in N
     #[arg(long, value_name = "N")]
     every: Option<usize>,
     /// Tell of each try what came of it
     #[arg(long)]
     tell: bool,
+}
+
+impl Options {
+    /// All operations, or a sample of them.
+    pub(crate) fn for_all(quick: bool) -> Self {
+        Self { quick, ..Self::default() }
+    }
 }
 
 /// Tries failures and tells what came of them; says whether all is well.
@@ -79,26 +92,23 @@ pub(crate) fn run(shop: &Shop<'_>, options: &Options) -> Result<bool> {
         |worker| Stand::new(layout, &shop.workshop.directory(&format!("faults/prepare-{worker}"))?),
         |stand, operation| subject(shop, operation, layout, shop.kit, "as-it-is", stand),
     )?;
-    let mut tries: Vec<(usize, Injection)> = Vec::new();
+    let mut tries: Vec<(usize, Try)> = Vec::new();
     for (index, subject) in subjects.iter().enumerate() {
-        tries.extend(subject.injections(options.all).into_iter().map(|injection| (index, injection)));
+        tries.extend(Try::all(subject, options.all).into_iter().map(|one| (index, one)));
     }
+    tries.retain(|(_, one)| !options.without_calls || !matches!(one, Try::Injection(_)));
     let every = options.every.unwrap_or(if options.quick { QUICK } else { 1 });
     tries = tries.into_iter().step_by(every.max(1)).collect();
     let tallies: Vec<Mutex<Tally>> = subjects.iter().map(|subject| Mutex::new(Tally::new(subject))).collect();
     let stand = |worker| Stand::new(layout, &shop.workshop.directory(&format!("faults/{worker}"))?);
-    in_parallel(&tries, stand, |stand, (index, injection)| {
+    in_parallel(&tries, stand, |stand, (index, one)| {
         let subject = subjects.get(*index).context("No such operation")?;
-        let thorough = injection.call % FSCK == 0;
-        let outcome = subject
-            .disturb(injection, stand, (shop.programs, shop.kit), thorough)
-            .with_context(|| subject.describe(injection))?;
-        let mut tally =
-            tallies.get(*index).context("No such tally")?.lock().map_err(|_| anyhow!("a thread failed"))?;
+        let outcome = one.run(subject, stand, shop).with_context(|| one.describe(subject))?;
+        let tally = tallies.get(*index).context("No such tally")?.lock();
         if options.tell {
-            println!("{}: {outcome}", subject.describe(injection));
+            println!("{}: {outcome}", one.describe(subject));
         }
-        tally.add(&outcome, || subject.describe(injection));
+        tally.map_err(|_| anyhow!("a thread failed"))?.add(&outcome, || one.describe(subject));
         Ok(())
     })?;
     let tallies: Vec<Tally> = tallies.into_iter().filter_map(|tally| tally.into_inner().ok()).collect();
@@ -122,6 +132,49 @@ pub(crate) fn run(shop: &Shop<'_>, options: &Options) -> Result<bool> {
         if options.only.is_empty() { MUTANTS.len() } else { 0 }
     );
     Ok(sum.is_well() && alive == 0)
+}
+
+/// Something that goes wrong.
+enum Try {
+    Injection(Injection),
+    Shortage(Shortage),
+    /// Another command, at a call of the first.
+    Other(usize, &'static str),
+}
+
+impl Try {
+    fn all(subject: &Subject, all: bool) -> Vec<Self> {
+        let mut tries: Vec<Self> = subject.injections(all).into_iter().map(Self::Injection).collect();
+        tries.extend(Shortage::all().into_iter().map(Self::Shortage));
+        if subject.operation.name == "deploy" {
+            let places = together::places(subject);
+            let pairs =
+                places.iter().flat_map(|call| together::OTHERS.map(|other| Self::Other(*call, other)));
+            tries.extend(pairs);
+        }
+        tries
+    }
+
+    fn run(&self, subject: &Subject, stand: &Stand, shop: &Shop<'_>) -> Result<Outcome> {
+        let with = (shop.programs, shop.kit);
+        match self {
+            Self::Injection(injection) => {
+                subject.disturb(injection, stand, with, injection.call.is_multiple_of(FSCK))
+            }
+            Self::Shortage(shortage) => space::starve(subject, *shortage, stand, with),
+            Self::Other(call, other) => together::race(subject, *call, other, stand, with),
+        }
+    }
+
+    fn describe(&self, subject: &Subject) -> String {
+        match self {
+            Self::Injection(injection) => subject.describe(injection),
+            Self::Shortage(shortage) => format!("{}: all but {shortage:?} taken", subject.operation.name),
+            Self::Other(call, other) => {
+                format!("{} and, at its call {call}, {other}", subject.operation.name)
+            }
+        }
+    }
 }
 
 fn subject(
