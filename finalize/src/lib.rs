@@ -31,12 +31,12 @@ const NEXT_BOOTED: &str = "/run/ostree/nextroot-booted";
 
 /// Switches to the staged deployment of the physical root at `path`, if there is one and it is not locked.
 pub fn finalize_staged(path: &Path, out: &mut dyn Write) -> Result<()> {
-    if !is_booted() {
+    if !is_booted()? {
         return Ok(());
     }
     // What is read-only stays so for as long as there is nothing to write.
     let nothing = "No deployment staged for finalization";
-    if !sysroot::is_anything_staged() {
+    if !sysroot::is_anything_staged()? {
         return Ok(writeln!(out, "{nothing}")?);
     }
     let sysroot = Sysroot::open_for_change(path)?;
@@ -73,7 +73,7 @@ pub fn hold(path: &Path) -> Result<Infallible> {
 
 /// Ends a soft reboot, and fails with what the last finalization failed with, once: so `systemctl --failed` shows it.
 pub fn boot_complete(path: &Path) -> Result<()> {
-    if !is_booted() && !Path::new(NEXT_BOOTED).exists() {
+    if !is_booted()? && !exists(NEXT_BOOTED)? {
         return Ok(());
     }
     match rustix::fs::rename(NEXT_BOOTED, BOOTED) {
@@ -94,7 +94,7 @@ pub fn boot_complete(path: &Path) -> Result<()> {
 
 /// Proves the switch that led to this boot, and removes what nothing needs any more.
 pub fn boot_good(path: &Path, out: &mut dyn Write) -> Result<()> {
-    if !is_booted() {
+    if !is_booted()? {
         return Ok(());
     }
     if Sysroot::open(path)?.is_settled()? {
@@ -142,6 +142,11 @@ pub fn exit(program: impl FnOnce() -> Result<()>) -> ExitCode {
     }
 }
 
-fn is_booted() -> bool {
-    Path::new(BOOTED).exists()
+/// An error is no "no": a staged deployment that is taken for none is not finalized.
+fn is_booted() -> Result<bool> {
+    exists(BOOTED)
+}
+
+fn exists(path: &str) -> Result<bool> {
+    Path::new(path).try_exists().with_context(|| format!("Looking for {path}"))
 }

@@ -103,7 +103,7 @@ impl Repo {
             Err(Errno::NOENT) => return Ok(None),
             file => File::from(file.with_context(|| format!("Opening object {name}"))?),
         };
-        let size = file.metadata()?.len();
+        let size = file.metadata().with_context(|| format!("Reading object {name}"))?.len();
         if size > MAX_METADATA_SIZE {
             let reason = format!("{size} bytes, above the bound of {MAX_METADATA_SIZE}");
             return Err(RepoError::Corrupt { name, reason }.into());
@@ -217,7 +217,8 @@ fn load_bare_user(name: ObjectName, mut file: File) -> Result<LoadedFile> {
     let meta = FileMeta::parse(&meta).map_err(|error| corrupt(name, &error))?;
     if !meta.is_symlink() {
         let header = FileHeader::new(meta, String::new()).map_err(|error| corrupt(name, &error))?;
-        return Ok(LoadedFile { header, size: file.metadata()?.len(), content: Content::Plain(file) });
+        let size = file.metadata().with_context(|| format!("Reading object {name}"))?.len();
+        return Ok(LoadedFile { header, size, content: Content::Plain(file) });
     }
     // A link's target is the content here; Linux bounds it by a page.
     let mut target = String::new();
@@ -232,13 +233,13 @@ fn load_archived(name: ObjectName, file: File) -> Result<LoadedFile> {
         io::ErrorKind::UnexpectedEof => {
             anyhow::Error::from(RepoError::Corrupt { name, reason: "the file is cut short".to_owned() })
         }
-        _ => error.into(),
+        _ => anyhow::Error::from(error).context(format!("Reading object {name}")),
     };
     let mut file = BufReader::with_capacity(64 * 1024, file);
     let mut frame = [0; 8];
     file.read_exact(&mut frame).map_err(broken)?;
     let len = ArchiveHeader::frame(frame).map_err(|error| corrupt(name, &error))?;
-    if len as u64 > file.get_ref().metadata()?.len() {
+    if len as u64 > file.get_ref().metadata().map_err(broken)?.len() {
         return Err(
             RepoError::Corrupt { name, reason: "the header is larger than the file".to_owned() }.into()
         );

@@ -69,7 +69,7 @@ impl Sysroot {
             Err(error) => self.write_stamp(&format!("{error:#}")),
         };
         if let Err(error) = stamp {
-            log::error!("{error:#}");
+            log::warn!("{error:#}");
         }
         done
     }

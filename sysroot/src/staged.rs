@@ -30,8 +30,13 @@ const RECORD: &str = "staged-deployment";
 const LOCKED: &str = "staged-deployment-locked";
 
 /// Whether there is a record of a staged deployment, whatever it says.
-pub fn is_anything_staged() -> bool {
-    rustix::fs::statat(CWD, format!("{DIR}/{RECORD}"), AtFlags::SYMLINK_NOFOLLOW).is_ok()
+#[context("Looking for {DIR}/{RECORD}")]
+pub fn is_anything_staged() -> Result<bool> {
+    match rustix::fs::statat(CWD, format!("{DIR}/{RECORD}"), AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Reads the record.

@@ -78,7 +78,7 @@ fn listed_again() {
         let name = lose_entry();
         let sysroot = open();
         change(&sysroot, &sysroot.lock(|| ()).unwrap());
-        if sysroot::is_anything_staged() {
+        if sysroot::is_anything_staged().unwrap() {
             finalize();
         }
         assert_eq!((list(), note()), (expected.iter().map(|&s| s.to_owned()).collect(), false), "{index}");
