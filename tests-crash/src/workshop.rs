@@ -3,13 +3,13 @@
 //!
 //! Everything is mounted in a namespace of this process (see [`crate::main`]), so nothing is left behind.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use fn_error_context::context;
 use rustix::fs::{Advice, Mode, OFlags};
 use rustix::io::Errno;
@@ -78,28 +78,20 @@ impl Loop {
 
     /// Waits until nothing is mounted from it: mounts of a namespace go some time after its last process.
     pub(crate) fn wait(&self) -> Result<()> {
-        let started = Instant::now();
-        loop {
-            match OpenOptions::new()
-                .read(true)
-                .custom_flags(OFlags::EXCL.bits().cast_signed())
-                .open(&self.path)
-            {
-                Err(error) if error.raw_os_error() == Some(Errno::BUSY.raw_os_error()) => {}
-                done => return done.map(drop).with_context(|| format!("Opening {}", self.path.display())),
-            }
-            ensure!(started.elapsed() < PATIENCE, "{} is still in use", self.path.display());
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        self.open_alone().map(drop)
+    }
+
+    fn open_alone(&self) -> Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC;
+        // Not exclusively as long as a file system has it.
+        patiently(|| rustix::fs::open(&self.path, flags, Mode::empty()))
+            .with_context(|| format!("Opening {}", self.path.display()))
     }
 
     /// Makes the kernel read it anew, for its file was changed. A file system that was unmounted may linger for as long as
     /// a namespace that had it takes to go, and any program of this machine may have the device open.
     pub(crate) fn forget(&self) -> Result<()> {
-        let flags = OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC;
-        // Not exclusively as long as a file system has it.
-        let device = patiently(|| rustix::fs::open(&self.path, flags, Mode::empty()))
-            .with_context(|| format!("Opening {}", self.path.display()))?;
+        let device = self.open_alone()?;
         Ok(rustix::fs::fadvise(&device, 0, None, Advice::DontNeed)?)
     }
 }
@@ -132,7 +124,7 @@ impl Mount {
     /// Mounts a device.
     pub(crate) fn new(device: &Path, at: &Path, kind: &str, flags: MountFlags, data: &str) -> Result<Self> {
         let data = std::ffi::CString::new(data)?;
-        rustix::mount::mount(device, at, kind, flags, Some(data.as_c_str()))
+        patiently(|| rustix::mount::mount(device, at, kind, flags, Some(data.as_c_str())))
             .with_context(|| format!("Mounting {kind} of {} at {}", device.display(), at.display()))?;
         Ok(Self { at: at.to_owned() })
     }
