@@ -119,18 +119,15 @@ pub(crate) fn run(shop: &Shop<'_>, options: &Options) -> Result<bool> {
     for line in tallies.iter().flat_map(Tally::findings) {
         println!("{line}");
     }
-    let mut alive = 0;
-    if options.only.is_empty() {
-        for (mutant, operation) in MUTANTS {
-            alive += usize::from(!is_caught(shop, mutant, operation, layout)?);
-        }
-    }
+    let mutants = if options.only.is_empty() { &MUTANTS[..] } else { &[] };
+    let caught = in_parallel(
+        mutants,
+        |_| Ok(()),
+        |(), (mutant, operation)| is_caught(shop, mutant, operation, layout),
+    )?;
+    let alive = caught.iter().filter(|caught| !**caught).count();
     let sum = Tally::sum(&tallies);
-    println!(
-        "{}, {alive} of {} mutants missed",
-        sum.total(),
-        if options.only.is_empty() { MUTANTS.len() } else { 0 }
-    );
+    println!("{}, {} of {} mutants caught", sum.total(), caught.len() - alive, caught.len());
     Ok(sum.is_well() && alive == 0)
 }
 
