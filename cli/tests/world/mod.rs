@@ -145,12 +145,13 @@ impl World {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// The one line that the program prints when it fails, which it must, with exit status 1.
+    /// The one line that the program prints when it fails, which it must, with exit status 1; beside that it may have said
+    /// that it waits.
     pub(crate) fn fails(&self, words: &str) -> String {
         let output = self.run(words);
         let text = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{words}: {text}");
-        let lines: Vec<_> = text.lines().collect();
+        let lines: Vec<_> = text.lines().filter(|line| !line.starts_with("warn: Waiting for ")).collect();
         let [line] = lines[..] else { panic!("{words}: not one line: {text}") };
         line.strip_prefix("error: ").unwrap_or_else(|| panic!("{words}: {line}")).to_owned()
     }
