@@ -12,8 +12,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Failed, Trial};
-use world::World;
+use libtest_mimic::Arguments;
+use world::{World, beside};
 
 /// What one step of a story does.
 enum Step {
@@ -63,21 +63,9 @@ const STORY: &[Step] = &[
 ];
 
 fn main() -> ExitCode {
-    let peer = std::env::var_os("OSTREE_PEER").map(PathBuf::from);
-    let trial = |name: &str, test: fn(&Path)| {
-        let (peer, ignored) = (peer.clone(), peer.is_none());
-        let run = move || match &peer {
-            Some(peer) => {
-                test(peer);
-                Ok(())
-            }
-            None => Err(Failed::from("OSTREE_PEER is not set")),
-        };
-        Trial::test(name, run).with_ignored_flag(ignored)
-    };
     let trials = vec![
-        trial("same_output_and_same_disk", same_output_and_same_disk),
-        trial("each_goes_on_where_the_other_stopped", each_goes_on_where_the_other_stopped),
+        beside("same_output_and_same_disk", same_output_and_same_disk),
+        beside("each_goes_on_where_the_other_stopped", each_goes_on_where_the_other_stopped),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -10,27 +10,15 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use libtest_mimic::{Arguments, Failed, Trial};
-use world::World;
+use libtest_mimic::{Arguments, Trial};
+use world::{World, beside};
 
 fn main() -> ExitCode {
-    let peer = std::env::var_os("OSTREE_PEER").map(PathBuf::from);
     let alone = |name: &str, test: fn()| {
         Trial::test(name, move || {
             test();
             Ok(())
         })
-    };
-    let beside = |name: &str, test: fn(&Path)| {
-        let (peer, ignored) = (peer.clone(), peer.is_none());
-        let run = move || match &peer {
-            Some(peer) => {
-                test(peer);
-                Ok(())
-            }
-            None => Err(Failed::from("OSTREE_PEER is not set")),
-        };
-        Trial::test(name, run).with_ignored_flag(ignored)
     };
     let trials = vec![
         alone("the_companion_says_what_the_loader_does", the_companion_says_what_the_loader_does),

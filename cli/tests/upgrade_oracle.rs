@@ -7,11 +7,11 @@
 
 mod world;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Failed, Trial};
-use world::World;
+use libtest_mimic::Arguments;
+use world::{World, beside};
 
 /// What one step of a story does; `@` stands for the directory of the world.
 enum Step {
@@ -166,18 +166,7 @@ const UPGRADES: &[Step] = &[
 ];
 
 fn main() -> ExitCode {
-    let peer = std::env::var_os("OSTREE_PEER").map(PathBuf::from);
-    let trial = |name: &str, story: &'static [Step]| {
-        let (peer, ignored) = (peer.clone(), peer.is_none());
-        let run = move || match &peer {
-            Some(peer) => {
-                same(peer, story);
-                Ok(())
-            }
-            None => Err(Failed::from("OSTREE_PEER is not set")),
-        };
-        Trial::test(name, run).with_ignored_flag(ignored)
-    };
+    let trial = |name: &str, story: &'static [Step]| beside(name, move |peer| same(peer, story));
     let trials = vec![trial("remotes", REMOTES), trial("pulls", PULLS), trial("upgrades", UPGRADES)];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

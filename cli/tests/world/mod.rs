@@ -8,7 +8,22 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use libtest_mimic::{Failed, Trial};
 use tempfile::TempDir;
+
+/// A test beside the other `ostree` that `OSTREE_PEER` names; reported as ignored without that variable.
+pub(crate) fn beside(name: impl Into<String>, test: impl FnOnce(&Path) + Send + 'static) -> Trial {
+    let peer = std::env::var_os("OSTREE_PEER").map(PathBuf::from);
+    let is_ignored = peer.is_none();
+    let run = move || match &peer {
+        Some(peer) => {
+            test(peer);
+            Ok(())
+        }
+        None => Err(Failed::from("OSTREE_PEER is not set")),
+    };
+    Trial::test(name, run).with_ignored_flag(is_ignored)
+}
 
 /// Where a test runs.
 pub(crate) struct World {
