@@ -225,15 +225,29 @@ fn small_files_count_in_whole_blocks() {
 }
 
 /// The disk fills up at any of the writes, for the kernel has grown by just so much.
+///
+/// How many blocks ext4 really has for a file that it has not yet allocated differs by a few from run to run, and a success ends a round:
+/// there are as many rounds as it takes until both the boot files and the entries have met a full disk.
 #[test]
 fn a_disk_that_fills_up_at_any_write_is_left_as_it_was() {
+    const ROUNDS: usize = 20;
+    let mut failed = std::collections::BTreeSet::new();
+    for _ in 0..ROUNDS {
+        fill_up_at_each_write(&mut failed);
+        if failed.len() >= 2 {
+            return;
+        }
+    }
+    panic!("the disk was full in one step only: {failed:?}");
+}
+
+fn fill_up_at_each_write(failed: &mut std::collections::BTreeSet<String>) {
     let disk = Disk::new("ext4", 4);
     let world = World::with_boot(tempfile::tempdir().unwrap(), &disk.mount());
     world.switch(&[world.nth(1, "one")]);
     let before = world.dump();
     let next = [world.nth(2, "two")];
     let kernel = world.path(&format!("{}/usr/lib/modules/6.12.1/vmlinuz", next[0].deployment));
-    let mut failed = std::collections::BTreeSet::new();
     for free in 0..400 {
         let plan = world.plan(&next).unwrap();
         // What the try before has removed is free only after the journal's commit.
@@ -248,10 +262,9 @@ fn a_disk_that_fills_up_at_any_write_is_left_as_it_was() {
         if !err.contains("No space left on device") {
             break;
         }
+        // Boot files, entries.
         failed.insert(err.split([':', '/']).next().unwrap().to_owned());
     }
-    // Boot files, entries.
-    assert!(failed.len() >= 2, "{failed:?}");
 }
 
 /// The file grows between plan and copy, so that the disk is full in the middle.
