@@ -240,9 +240,14 @@ impl Walk<'_, '_> {
             }
         }
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let mut file = match openat(dir, name, flags | OFlags::NOATIME, Permissions::empty()) {
+        let open = |flags| match openat(dir, name, flags | OFlags::NOATIME, Permissions::empty()) {
             // Only the owner may keep the access time.
             Err(Errno::PERM) => openat(dir, name, flags, Permissions::empty()),
+            opened => opened,
+        };
+        let mut file = match open(flags) {
+            // Somebody has a lease on it (`fcntl(2)`): the kernel tells the holder, and does not wait for ever.
+            Err(Errno::AGAIN) => open(flags.difference(OFlags::NONBLOCK)),
             opened => opened,
         }
         .map(File::from)?;

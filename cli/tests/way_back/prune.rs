@@ -16,6 +16,7 @@ use crate::waiting::Started;
 pub(crate) const CASES: &[Case] = &[
     ("a_prune_beside_a_deployment", Need::EachPeer, prune),
     ("a_cleanup_beside_a_deployment", Need::EachPeer, cleanup),
+    ("a_commit_waits_for_who_has_a_lease", Need::EachPeer, commit_of_a_leased_file),
 ];
 
 /// What is copied after the tree was checked out.
@@ -98,4 +99,19 @@ fn cleanup() {
         assert!(list()[0].starts_with(version), "{:?}", list());
         check(&commit);
     }
+}
+
+/// A file server may have a lease on a file that is committed: opening without blocking fails then.
+fn commit_of_a_leased_file() {
+    boot();
+    let tree = Path::new("/run/leased");
+    fs::create_dir(tree).unwrap();
+    fs::write(tree.join("file"), "contents").unwrap();
+    let mut user = User::start();
+    user.order("lease /run/leased/file");
+    let commit =
+        Started::new(command("ostree", &format!("--repo={REPO} commit --orphan --tree=dir=/run/leased")));
+    assert_eq!(user.hear(), "somebody waits");
+    user.order("let_go");
+    commit.finish();
 }
