@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The row of what happens at shutdown, which `tests-vm` measures in virtual machines.
 
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,15 +16,25 @@ use crate::{install, process, terminal, vm};
 /// The row.
 pub(crate) const NAME: &str = "finalization at shutdown, in a virtual machine";
 
-/// Both programs finalize a staged deployment, in turn.
-#[context("Measuring {NAME}")]
-pub(crate) fn measure(workspace: &Workspace, peer: &Peer) -> Result<Measured> {
-    terminal::progress(&format!("{NAME} (six boots)"));
-    install::into(workspace, &workspace.destdir())?;
-    let text = process::output(&mut vm::driver(workspace, peer, &["finalization"])?)?;
-    let (ours, theirs) = parse(&text)?;
-    ensure!(!ours.is_empty() && !theirs.is_empty(), "tests-vm has measured nothing");
-    Ok(Measured { name: NAME, target: 0.5, ours, theirs })
+/// What measures it, built before the first case so that all cases measure one state of the source.
+pub(crate) struct Machines(Command);
+
+impl Machines {
+    #[context("Building what measures {NAME}")]
+    pub(crate) fn build(workspace: &Workspace, peer: &Peer) -> Result<Self> {
+        install::into(workspace, &workspace.destdir())?;
+        Ok(Self(vm::driver(workspace, peer, &["finalization"])?))
+    }
+
+    /// Both programs finalize a staged deployment, in turn.
+    #[context("Measuring {NAME}")]
+    pub(crate) fn measure(mut self) -> Result<Measured> {
+        terminal::progress(&format!("{NAME} (six boots)"));
+        let text = process::output(&mut self.0)?;
+        let (ours, theirs) = parse(&text)?;
+        ensure!(!ours.is_empty() && !theirs.is_empty(), "tests-vm has measured nothing");
+        Ok(Measured { name: NAME, target: 0.5, ours, theirs })
+    }
 }
 
 /// Lines `ours MICROSECONDS` and `theirs MICROSECONDS`.

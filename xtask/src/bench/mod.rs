@@ -118,12 +118,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let facts = report::Facts::gather(workspace, &bench)?;
     prepare(&bench)?;
     let wanted = |name: &str| options.only.as_ref().is_none_or(|part| name.contains(part.as_str()));
+    let shutdown = wanted(finalization::NAME) && options.program.is_none();
+    let machines = shutdown.then(|| finalization::Machines::build(workspace, &peer)).transpose()?;
     let mut measured = Vec::new();
     for case in CASES.iter().filter(|case| wanted(case.name)) {
         measured.push(one(&bench, case, options.runs)?);
     }
-    if wanted(finalization::NAME) && options.program.is_none() {
-        measured.push(finalization::measure(workspace, &peer)?);
+    if let Some(machines) = machines {
+        measured.push(machines.measure()?);
     }
     ensure!(!measured.is_empty(), "no case has that name");
     let table = report::table(&measured);
