@@ -49,7 +49,7 @@ fn copy(from: Place<'_>, to: Place<'_>, sharing: Sharing, over: bool) -> Result<
         let stat = rustix::fs::fstat(&source)?;
         let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
         let mut draft = Draft::new(to.0, to.1, mode)?;
-        fill(&source, &draft.file)?;
+        fill(source.as_fd(), draft.file.as_fd())?;
         let owner = (Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)));
         match rustix::fs::fchown(&draft.file, owner.0, owner.1) {
             // Without privileges every file is the caller's; FAT has no owners.
@@ -74,27 +74,55 @@ fn link(source: &OwnedFd, from: Place<'_>, to: Place<'_>) -> Result<bool> {
     }
 }
 
-/// Gives `to` the contents of `from`, the cheapest way that works.
-fn fill(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
-    if rustix::fs::ioctl_ficlone(to, from).is_ok() {
-        return Ok(());
+/// Gives `to`, which is empty, the contents of `from`, the cheapest way that works: blocks that are shared, a copy by the
+/// kernel, a copy by hand. Nothing is synced. Both descriptors stand at the beginning.
+pub fn fill(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+    let ways: [fn(BorrowedFd<'_>, BorrowedFd<'_>) -> Result<Way>; 3] = [clone, copy_by_kernel, copy_by_hand];
+    for way in ways {
+        if way(from, to)? == Way::Works {
+            break;
+        }
     }
+    Ok(())
+}
+
+/// Whether a way to copy is there.
+#[derive(Debug, PartialEq, Eq)]
+enum Way {
+    /// All is copied.
+    Works,
+    /// The next one is to go on from where the descriptors stand.
+    IsClosed,
+}
+
+/// `FICLONE`. Whatever the reason is that it does not work, a copy may.
+fn clone(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<Way> {
+    Ok(if rustix::fs::ioctl_ficlone(to, from).is_ok() { Way::Works } else { Way::IsClosed })
+}
+
+/// `copy_file_range`.
+fn copy_by_kernel(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<Way> {
     /// As much as the kernel copies in one call.
     const CHUNK: usize = 1 << 30;
     loop {
         match rustix::fs::copy_file_range(from, None, to, None, CHUNK) {
-            Ok(0) => return Ok(()),
+            Ok(0) => return Ok(Way::Works),
             Ok(_) | Err(Errno::INTR) => {}
-            Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL | Errno::PERM) => break,
+            Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL | Errno::PERM) => {
+                return Ok(Way::IsClosed);
+            }
             Err(err) => return Err(err.into()),
         }
     }
-    // Both offsets stand where the kernel has stopped.
+}
+
+/// `read` and `write`.
+fn copy_by_hand(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<Way> {
     let mut buffer = vec![0; 1 << 17];
     loop {
         match rustix::io::read(from, &mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(read) => write_all(to.as_fd(), buffer.get(..read).unwrap_or_default())?,
+            Ok(0) => return Ok(Way::Works),
+            Ok(read) => write_all(to, buffer.get(..read).unwrap_or_default())?,
             Err(Errno::INTR) => {}
             Err(err) => return Err(err.into()),
         }
@@ -127,6 +155,45 @@ mod tests {
         copy_file_replace((dir, "b"), (dir, "link")).unwrap();
         assert_eq!(std::fs::read(temp.path().join("link")).unwrap(), b"b");
         assert_eq!(std::fs::read(temp.path().join("a")).unwrap(), contents);
+    }
+
+    /// Each way alone, and each from where the one before it has stopped.
+    #[test]
+    fn every_way_copies_all() {
+        let temp = tempfile::tempdir().unwrap();
+        let contents: Vec<u8> = (0..300_000_u32).map(|i| (i % 251) as u8).collect();
+        std::fs::write(temp.path().join("from"), &contents).unwrap();
+        for (name, begun, way) in [
+            ("kernel", 0, copy_by_kernel as fn(BorrowedFd<'_>, BorrowedFd<'_>) -> Result<Way>),
+            ("hand", 0, copy_by_hand),
+            ("kernel-continued", 100_000, copy_by_kernel),
+            ("hand-continued", 100_000, copy_by_hand),
+        ] {
+            let from = std::fs::File::open(temp.path().join("from")).unwrap();
+            let to = std::fs::File::create(temp.path().join(name)).unwrap();
+            rustix::io::write(&to, &contents[..begun]).unwrap();
+            rustix::fs::seek(&from, rustix::fs::SeekFrom::Start(begun as u64)).unwrap();
+            assert_eq!(way(from.as_fd(), to.as_fd()).unwrap(), Way::Works, "{name}");
+            assert_eq!(std::fs::read(temp.path().join(name)).unwrap(), contents, "{name}");
+        }
+    }
+
+    /// A way that is closed leaves both descriptors to the next one.
+    #[test]
+    fn a_closed_way_is_not_the_last() {
+        let temp = tempfile::tempdir().unwrap();
+        std::fs::write(temp.path().join("from"), "contents").unwrap();
+        let from = std::fs::File::open(temp.path().join("from")).unwrap();
+        // The kernel copies from no file to one that is appended to, nor shares its blocks with a pipe.
+        let to = std::fs::File::options().append(true).create(true).open(temp.path().join("to")).unwrap();
+        let (_read, pipe) = std::io::pipe().unwrap();
+        assert_eq!(clone(from.as_fd(), pipe.as_fd()).unwrap(), Way::IsClosed);
+        assert!(copy_by_kernel(from.as_fd(), to.as_fd()).is_err(), "EBADF is no closed way but a mistake");
+        assert_eq!(copy_by_kernel(from.as_fd(), pipe.as_fd()).unwrap(), Way::IsClosed);
+        fill(from.as_fd(), pipe.as_fd()).unwrap();
+        let mut got = [0; 8];
+        rustix::io::read(&_read, &mut got).unwrap();
+        assert_eq!(&got, b"contents");
     }
 
     #[test]

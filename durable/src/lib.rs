@@ -19,7 +19,7 @@ pub mod prove;
 mod push;
 mod remove;
 
-pub use copy::{Place, Sharing, copy_file_new, copy_file_replace};
+pub use copy::{Place, Sharing, copy_file_new, copy_file_replace, fill};
 pub use directory::{make_dir, new_dir, sync_dir, sync_fs};
 pub use file::{replace, write_new};
 pub use link::{commit_link, stage_link, switch_link};

@@ -6,13 +6,18 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use rustix::fs::{AtFlags, FileType, Mode};
+use anyhow::{Context, Result};
+use durable::fault;
+use formats::etc_policy::Policy;
+use rustix::fs::{FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use crate::changes::{Change, Changes, What};
-use crate::copy::{Copied, copy_entry, has_changed, names, open_dir_raw, remove};
-use crate::meta::Meta;
+use crate::changes::What;
+use crate::copy::{
+    BESIDE, Copied, copy_entry, descend, has_changed, kind_of, names, open_dir_raw, remove, split,
+};
+use crate::meta::{Labels, Meta};
+use crate::plan::{Item, Plan, Trees};
 
 /// What a merge did beyond applying each change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,18 +41,30 @@ const DIRECTORY_NOW: &str =
     "the new tree has a directory with content here, the local one was changed to a file";
 const CHANGING: &str = "it changed each time that it was read";
 const PARENT_IS_NONE: &str = "a parent of it is not a directory in the new tree";
+const NEW_IS_TAKEN: &str = "the new tree has a file of its own where its default would be put beside";
 
-impl Changes {
-    /// Applies the changes that were made in `current` to `new`, a fresh copy of the new defaults.
-    pub fn apply(&self, current: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<Report> {
-        let mut merge = Merge { current, new, report: Report::default() };
-        for (index, Change { path, what }) in self.list.iter().enumerate() {
-            let listed_inside = self.list.get(index + 1).is_some_and(|next| next.path.starts_with(path));
-            let applied = match merge.apply(path, *what, listed_inside) {
-                Err(error) if has_changed(&error) => merge.clash(path, CHANGING),
+/// What an `/etc` that is merged into is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// A fresh copy of the new defaults. Whoever makes it part of a bootable deployment flushes the file system once.
+    Fresh,
+    /// One that may be booted at any time: a power cut leaves the old or the new of each file.
+    InUse,
+}
+
+impl Plan {
+    /// Applies it to `to`.
+    pub fn apply(&self, trees: &Trees<'_>, to: BorrowedFd<'_>, target: Target) -> Result<Report> {
+        let mut merge = Merge { trees, to, target, report: Report::default() };
+        let carried = |item: &&Item| item.policy != Some(Policy::TakeNew);
+        let local: Vec<&Item> = self.items.iter().filter(|item| item.local.is_some()).collect();
+        for (index, item) in local.iter().enumerate().filter(|(_, item)| carried(item)) {
+            let listed_inside = local.get(index + 1).is_some_and(|next| next.path.starts_with(&item.path));
+            let applied = match merge.item(item, listed_inside) {
+                Err(error) if has_changed(&error) => merge.clash(&item.path, CHANGING),
                 other => other,
             };
-            applied.with_context(|| format!("Merging /etc/{}", path.display()))?;
+            applied.with_context(|| format!("Merging /etc/{}", item.path.display()))?;
         }
         Ok(merge.report)
     }
@@ -55,14 +72,23 @@ impl Changes {
 
 /// A merge under way: from one `/etc` into another.
 struct Merge<'a> {
-    current: BorrowedFd<'a>,
-    new: BorrowedFd<'a>,
+    trees: &'a Trees<'a>,
+    to: BorrowedFd<'a>,
+    target: Target,
     report: Report,
 }
 
 impl Merge<'_> {
+    fn item(&mut self, item: &Item, listed_inside: bool) -> Result<()> {
+        let Some(what) = item.local else { return Ok(()) };
+        if let Some(beside) = item.beside() {
+            self.put_beside(&item.path, &beside)?;
+        }
+        self.local(&item.path, what, listed_inside)
+    }
+
     /// `listed_inside`: whether what is in a directory of this path is listed, and so comes by itself.
-    fn apply(&mut self, path: &Path, what: What, listed_inside: bool) -> Result<()> {
+    fn local(&mut self, path: &Path, what: What, listed_inside: bool) -> Result<()> {
         let (parent, name) = split(path)?;
         // What vanishes while we look is not there to be carried over.
         let source = match what {
@@ -77,7 +103,10 @@ impl Merge<'_> {
             Parent::Missing => return Ok(()),
             Parent::NotADirectory => return self.clash(path, PARENT_IS_NONE),
         };
-        let Some((source, meta)) = source else { return remove(target.as_fd(), &name) };
+        let Some((source, meta)) = source else {
+            remove(target.as_fd(), &name)?;
+            return self.settle(target.as_fd());
+        };
         let there = kind_of(target.as_fd(), &name)?;
         match (meta.kind(), there) {
             (FileType::Directory, Some(FileType::Directory)) => {}
@@ -88,37 +117,81 @@ impl Merge<'_> {
                 remove(target.as_fd(), &name)?;
                 rustix::fs::mkdirat(&target, &name, Mode::RWXU)?;
             }
-            _ => return self.copy(path, source.as_fd(), &name, target.as_fd()),
+            _ => return self.copy(path, source.as_fd(), &name, target.as_fd(), &name),
         }
-        Ok(meta.write(target.as_fd(), &name)?)
+        meta.write(target.as_fd(), &name, Labels::Count)?;
+        self.settle(target.as_fd())
     }
 
-    /// Copies beside what the new tree has, which goes when the copy is whole.
+    /// Puts the new default beside the local side, where it has the content of a file or link, or is in the way as a
+    /// directory.
+    fn put_beside(&mut self, path: &Path, beside: &Path) -> Result<()> {
+        let (parent, name) = split(path)?;
+        let (_, new_name) = split(beside)?;
+        let Some(defaults) = descend(self.trees.new, parent)? else { return Ok(()) };
+        let local = descend(self.trees.local, parent)?;
+        let local = local.map(|dir| kind_of(dir.as_fd(), &name)).transpose()?.flatten();
+        let in_the_way = match kind_of(defaults.as_fd(), &name)? {
+            None => return Ok(()),
+            Some(FileType::Directory) if matches!(local, None | Some(FileType::Directory)) => return Ok(()),
+            Some(kind) => kind == FileType::Directory,
+        };
+        if kind_of(defaults.as_fd(), &new_name)?.is_some() {
+            return self.clash(beside, NEW_IS_TAKEN);
+        }
+        let Parent::Dir(target) = self.parent_in_new(parent, false)? else { return Ok(()) };
+        self.copy(beside, defaults.as_fd(), &name, target.as_fd(), &new_name)?;
+        if in_the_way && self.target == Target::Fresh { remove(target.as_fd(), &name) } else { Ok(()) }
+    }
+
+    /// Copies beside what is there, which goes when the copy is whole.
     fn copy(
         &mut self,
         path: &Path,
         source: BorrowedFd<'_>,
         name: &CStr,
         target: BorrowedFd<'_>,
+        new_name: &CStr,
     ) -> Result<()> {
-        const BESIDE: &CStr = c".merging";
         remove(target, BESIDE)?;
-        match copy_entry(source, name, target, BESIDE)? {
+        match copy_entry(source, name, target, BESIDE, Labels::Count)? {
             Copied::Done => {
-                remove(target, name)?;
-                Ok(rustix::fs::renameat(target, BESIDE, target, name)?)
+                self.settle_file(target)?;
+                fault::point("etc-copied");
+                put_in_place(target, new_name)?;
+                self.settle(target)
             }
             Copied::OfNoKind => {
                 self.report.skipped.push(path.to_owned());
-                remove(target, name)
+                remove(target, new_name)
             }
             Copied::Gone => Ok(()),
         }
     }
 
+    /// The contents of a copy before its name: else a power cut leaves an empty file under it.
+    fn settle_file(&self, dir: BorrowedFd<'_>) -> Result<()> {
+        if self.target == Target::Fresh {
+            return Ok(());
+        }
+        match kind_of(dir, BESIDE)? {
+            Some(FileType::RegularFile) => {
+                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let file = rustix::fs::openat(dir, BESIDE, flags, Mode::empty())?;
+                rustix::fs::fsync(&file).context("Writing it to the disk")
+            }
+            Some(FileType::Directory) => durable::sync_fs(dir),
+            _ => Ok(()),
+        }
+    }
+
+    fn settle(&self, dir: BorrowedFd<'_>) -> Result<()> {
+        if self.target == Target::Fresh { Ok(()) } else { durable::sync_dir(dir) }
+    }
+
     /// The directory of a changed path in the current tree, and what the path is there now.
     fn read_source(&self, parent: &Path, name: &CStr) -> Result<Option<(OwnedFd, Meta)>> {
-        let Some(source) = descend(self.current, parent)? else { return Ok(None) };
+        let Some(source) = descend(self.trees.local, parent)? else { return Ok(None) };
         match Meta::read(source.as_fd(), name) {
             Err(Errno::NOENT) => Ok(None),
             other => Ok(Some((source, other?))),
@@ -133,14 +206,15 @@ impl Merge<'_> {
     /// Opens the parent of a changed path in the new tree. Where it is missing and `create` is set, it is made
     /// with the owner and mode that it has in the current one.
     fn parent_in_new(&self, parent: &Path, create: bool) -> Result<Parent> {
-        let mut dir = self.new.try_clone_to_owned()?;
+        let mut dir = self.to.try_clone_to_owned()?;
         let mut done = PathBuf::new();
         for part in parent {
             let name = CString::new(part.as_bytes())?;
             if create && kind_of(dir.as_fd(), &name)?.is_none() {
-                let Some(template) = descend(self.current, &done)? else { return Ok(Parent::Missing) };
+                let Some(template) = descend(self.trees.local, &done)? else { return Ok(Parent::Missing) };
                 rustix::fs::mkdirat(&dir, &name, Mode::RWXU)?;
-                Meta::read(template.as_fd(), &name)?.write(dir.as_fd(), &name)?;
+                Meta::read(template.as_fd(), &name)?.write(dir.as_fd(), &name, Labels::Count)?;
+                self.settle(dir.as_fd())?;
             }
             done.push(part);
             dir = match open_dir_raw(dir.as_fd(), &name) {
@@ -160,31 +234,19 @@ enum Parent {
     NotADirectory,
 }
 
-/// Opens a directory below `dir`, never through a link; `None` where it is not there (any more).
-fn descend(dir: BorrowedFd<'_>, path: &Path) -> Result<Option<OwnedFd>> {
-    let mut dir = dir.try_clone_to_owned()?;
-    for part in path {
-        dir = match open_dir_raw(dir.as_fd(), &CString::new(part.as_bytes())?) {
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
-            other => other?,
-        };
+/// Gives what was copied its name, in one step, and removes what had it.
+fn put_in_place(dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    match rustix::fs::renameat(dir, BESIDE, dir, name) {
+        // One of them is a directory.
+        Err(Errno::ISDIR | Errno::NOTDIR | Errno::EXIST | Errno::NOTEMPTY) => {}
+        other => return Ok(other?),
     }
-    Ok(Some(dir))
-}
-
-fn split(path: &Path) -> Result<(&Path, CString)> {
-    match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) => Ok((parent, CString::new(name.as_bytes())?)),
-        _ => bail!("{path:?} names nothing below /etc"),
+    if rustix::fs::renameat_with(dir, BESIDE, dir, name, RenameFlags::EXCHANGE).is_ok() {
+        return remove(dir, BESIDE);
     }
-}
-
-fn kind_of(dir: BorrowedFd<'_>, name: &CStr) -> Result<Option<FileType>> {
-    match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
-        Err(Errno::NOENT) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    // A file system that cannot exchange names.
+    remove(dir, name)?;
+    Ok(rustix::fs::renameat(dir, BESIDE, dir, name)?)
 }
 
 fn is_empty(dir: BorrowedFd<'_>, name: &CStr) -> Result<bool> {

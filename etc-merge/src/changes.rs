@@ -9,11 +9,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::fs::FileType;
+use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 
-use crate::copy::{has_changed, names, open_dir, open_dir_raw, open_file};
-use crate::meta::Meta;
+use crate::copy::{BESIDE, descend, has_changed, names, open_dir, open_dir_raw, open_file, split};
+use crate::meta::{Labels, Meta};
 
 /// All changes, in the order in which they must be applied: a directory before what is in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,10 +54,11 @@ impl What {
 }
 
 impl Changes {
-    /// Compares the defaults (`usr/etc`) with the directory that was made from them (`etc`).
+    /// Compares the defaults (`usr/etc`) with the directory that was made from them (`etc`), or with later defaults.
     pub fn between(defaults: BorrowedFd<'_>, current: BorrowedFd<'_>) -> Result<Self> {
         let mut list = Vec::new();
-        compare(defaults, current, Path::new(""), &mut list)?;
+        let comparison = Comparison { defaults, current, labels: labels(defaults, current)? };
+        comparison.run(Path::new(""), &mut list)?;
         list.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Self { list })
     }
@@ -68,29 +69,113 @@ impl Changes {
     }
 }
 
-fn compare(
-    defaults: BorrowedFd<'_>,
-    current: BorrowedFd<'_>,
-    at: &Path,
-    list: &mut Vec<Change>,
-) -> Result<()> {
-    let in_defaults: BTreeSet<CString> = names(defaults)?.into_iter().collect();
-    let in_current: BTreeSet<CString> = names(current)?.into_iter().collect();
-    for name in in_defaults.union(&in_current) {
-        let path = at.join(OsStr::from_bytes(name.to_bytes()));
-        let what = match (in_defaults.contains(name), in_current.contains(name)) {
-            (true, false) => Some(What::Removed),
-            (false, true) => Some(What::Added),
-            _ => compare_entry(defaults, current, name, &path, list)?,
-        };
-        if what == Some(What::Added) {
-            add_inside(current, name, &path, list)?;
+/// Whether labels can be compared. Policies that give `usr/etc` another label than `etc` name everything in them differently,
+/// and then a label says nothing about who set it.
+fn labels(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> Result<Labels> {
+    let same = Meta::read(a, c".")?.same_label(&Meta::read(b, c".")?);
+    Ok(if same { Labels::Count } else { Labels::Pass })
+}
+
+/// Whether both trees have the same at `path`; of directories, what is in them does not count.
+pub(crate) fn same_at(a: BorrowedFd<'_>, b: BorrowedFd<'_>, path: &Path) -> Result<bool> {
+    let (parent, name) = split(path)?;
+    let stat = |dir: BorrowedFd<'_>| -> Result<_> {
+        let Some(parent) = descend(dir, parent)? else { return Ok(None) };
+        match rustix::fs::statat(&parent, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(None),
+            other => Ok(Some((parent, other?))),
         }
-        if let Some(what) = what {
-            list.push(Change { path, what });
-        }
+    };
+    let (in_a, stat_a, in_b, stat_b) = match (stat(a)?, stat(b)?) {
+        (Some((in_a, stat_a)), Some((in_b, stat_b))) => (in_a, stat_a, in_b, stat_b),
+        (None, None) => return Ok(true),
+        _ => return Ok(false),
+    };
+    let comparison = Comparison { defaults: in_a.as_fd(), current: in_b.as_fd(), labels: labels(a, b)? };
+    match comparison.differs(&name, stat_a, stat_b) {
+        Err(error) if has_changed(&error) => Ok(false),
+        differs => Ok(kind(&stat_a) == kind(&stat_b) && !differs?),
     }
-    Ok(())
+}
+
+/// Two directories that are compared.
+#[derive(Clone, Copy)]
+struct Comparison<'a> {
+    defaults: BorrowedFd<'a>,
+    current: BorrowedFd<'a>,
+    labels: Labels,
+}
+
+impl Comparison<'_> {
+    fn run(&self, at: &Path, list: &mut Vec<Change>) -> Result<()> {
+        let in_defaults: BTreeSet<CString> = names(self.defaults)?.into_iter().collect();
+        let mut in_current: BTreeSet<CString> = names(self.current)?.into_iter().collect();
+        in_current.remove(BESIDE);
+        for name in in_defaults.union(&in_current) {
+            let path = at.join(OsStr::from_bytes(name.to_bytes()));
+            let what = match (in_defaults.contains(name), in_current.contains(name)) {
+                (true, false) => Some(What::Removed),
+                (false, true) => Some(What::Added),
+                _ => self.entry(name, &path, list)?,
+            };
+            if what == Some(What::Added) {
+                add_inside(self.current, name, &path, list)?;
+            }
+            if let Some(what) = what {
+                list.push(Change { path, what });
+            }
+        }
+        Ok(())
+    }
+
+    /// How an entry that both have differs; what differs inside a directory goes to `list`. Programs may be writing to
+    /// `current`: what changes its kind while it is read counts as modified, and is looked at again when it is copied.
+    fn entry(&self, name: &CStr, path: &Path, list: &mut Vec<Change>) -> Result<Option<What>> {
+        let reading = || format!("Reading /etc/{}", path.display());
+        let stat = |dir| rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
+        let old = stat(self.defaults).with_context(reading)?;
+        let new = match stat(self.current) {
+            Err(Errno::NOENT) => return Ok(Some(What::Removed)),
+            other => other.with_context(reading)?,
+        };
+        if kind(&old) != kind(&new) {
+            return Ok(Some(What::Modified));
+        }
+        if kind(&old) == FileType::Directory {
+            let current = match open_dir(self.current, name) {
+                Err(error) if has_changed(&error) => return Ok(Some(What::Modified)),
+                other => other?,
+            };
+            let defaults = open_dir(self.defaults, name)?;
+            let inside = Comparison { defaults: defaults.as_fd(), current: current.as_fd(), ..*self };
+            inside.run(path, list)?;
+        }
+        let differs = match self.differs(name, old, new) {
+            Err(error) if has_changed(&error) => true,
+            other => other.with_context(|| format!("Comparing /etc/{}", path.display()))?,
+        };
+        Ok(differs.then_some(What::Modified))
+    }
+
+    /// Whether two entries of one kind differ; of directories, what is in them does not count.
+    fn differs(&self, name: &CStr, old: Stat, new: Stat) -> Result<bool> {
+        // Two versions of the defaults are hard links of the same object where they are the same.
+        if (old.st_dev, old.st_ino) == (new.st_dev, new.st_ino) {
+            return Ok(false);
+        }
+        let (a, b) = (self.defaults, self.current);
+        let differs = match kind(&old) {
+            FileType::RegularFile => old.st_size != new.st_size || !same_content(a, b, name)?,
+            FileType::Symlink => !same_link(a, b, name)?,
+            _ => false,
+        };
+        let attributes = |stat, dir| Meta::with_attributes(stat, dir, name);
+        Ok(differs || !attributes(old, a)?.same(&attributes(new, b)?, self.labels))
+    }
+}
+
+fn kind(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
 }
 
 /// Lists what is in an added entry, if it is a directory.
@@ -99,53 +184,12 @@ fn add_inside(parent: BorrowedFd<'_>, name: &CStr, path: &Path, list: &mut Vec<C
         Err(Errno::NOTDIR | Errno::LOOP | Errno::NOENT) => return Ok(()),
         other => other.with_context(|| format!("Opening /etc/{}", path.display()))?,
     };
-    for child in names(dir.as_fd())? {
+    for child in names(dir.as_fd())?.into_iter().filter(|child| child.as_c_str() != BESIDE) {
         let path = path.join(OsStr::from_bytes(child.to_bytes()));
         add_inside(dir.as_fd(), &child, &path, list)?;
         list.push(Change { path, what: What::Added });
     }
     Ok(())
-}
-
-/// How an entry that both have differs; what differs inside a directory goes to `list`. Programs may be writing to
-/// `current`: what changes its kind while it is read counts as modified, and is looked at again when it is copied.
-fn compare_entry(
-    defaults: BorrowedFd<'_>,
-    current: BorrowedFd<'_>,
-    name: &CStr,
-    path: &Path,
-    list: &mut Vec<Change>,
-) -> Result<Option<What>> {
-    let reading = || format!("Reading /etc/{}", path.display());
-    let old = Meta::read(defaults, name).with_context(reading)?;
-    let new = match Meta::read(current, name) {
-        Err(Errno::NOENT) => return Ok(Some(What::Removed)),
-        other => other.with_context(reading)?,
-    };
-    if old.kind() != new.kind() {
-        return Ok(Some(What::Modified));
-    }
-    let differs = match old.kind() {
-        FileType::Directory => {
-            let current = match open_dir(current, name) {
-                Err(error) if has_changed(&error) => return Ok(Some(What::Modified)),
-                other => other?,
-            };
-            compare(open_dir(defaults, name)?.as_fd(), current.as_fd(), path, list)?;
-            Ok(false)
-        }
-        FileType::RegularFile if old.stat.st_size == new.stat.st_size => {
-            same_content(defaults, current, name).map(|same| !same)
-        }
-        FileType::RegularFile => Ok(true),
-        FileType::Symlink => same_link(defaults, current, name).map(|same| !same),
-        _ => Ok(false),
-    };
-    let differs = match differs {
-        Err(error) if has_changed(&error) => true,
-        other => other.with_context(|| format!("Comparing /etc/{}", path.display()))?,
-    };
-    Ok((differs || !old.same(&new)).then_some(What::Modified))
 }
 
 fn same_link(a: BorrowedFd<'_>, b: BorrowedFd<'_>, name: &CStr) -> Result<bool> {

@@ -10,21 +10,39 @@ use std::path::PathBuf;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
 
-/// What `stat` says, and the extended attributes that are the administrator's.
+/// What `stat` says, and the extended attributes.
 #[derive(Debug, Clone)]
 pub(crate) struct Meta {
     pub(crate) stat: Stat,
-    pub(crate) xattrs: BTreeMap<CString, Vec<u8>>,
+    /// All but the label.
+    xattrs: BTreeMap<CString, Vec<u8>>,
+    /// The SELinux label.
+    label: Option<Vec<u8>>,
 }
 
-/// The label differs between `usr/etc` and `etc` by policy and is set by whoever labels the new tree.
+/// The attribute with the SELinux label.
 const LABEL: &CStr = c"security.selinux";
+
+/// Whether SELinux labels are looked at, or carried over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Labels {
+    /// As every other attribute.
+    Count,
+    /// They are the business of who labels the new tree.
+    Pass,
+}
 
 impl Meta {
     /// Reads `name` in `dir`.
     pub(crate) fn read(dir: BorrowedFd<'_>, name: &CStr) -> Result<Self, Errno> {
-        let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        Ok(Self { stat, xattrs: xattrs(dir, name)? })
+        Self::with_attributes(rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?, dir, name)
+    }
+
+    /// Reads the attributes of what `stat` was read of.
+    pub(crate) fn with_attributes(stat: Stat, dir: BorrowedFd<'_>, name: &CStr) -> Result<Self, Errno> {
+        let mut xattrs = xattrs(dir, name)?;
+        let label = xattrs.remove(LABEL);
+        Ok(Self { stat, xattrs, label })
     }
 
     pub(crate) fn kind(&self) -> FileType {
@@ -32,14 +50,21 @@ impl Meta {
     }
 
     /// Whether owner, mode and attributes are the same; times do not count.
-    pub(crate) fn same(&self, other: &Self) -> bool {
+    pub(crate) fn same(&self, other: &Self, labels: Labels) -> bool {
         let identity = |m: &Self| (m.stat.st_mode, m.stat.st_uid, m.stat.st_gid);
-        identity(self) == identity(other) && self.xattrs == other.xattrs
+        identity(self) == identity(other)
+            && self.xattrs == other.xattrs
+            && (labels == Labels::Pass || self.label == other.label)
+    }
+
+    /// Whether both have a label, and the same one.
+    pub(crate) fn same_label(&self, other: &Self) -> bool {
+        self.label.is_some() && self.label == other.label
     }
 
     /// Gives `name` in `dir` this owner, mode and these attributes. The owner comes first: changing it clears
     /// set-user-id bits and capabilities.
-    pub(crate) fn write(&self, dir: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
+    pub(crate) fn write(&self, dir: BorrowedFd<'_>, name: &CStr, labels: Labels) -> Result<(), Errno> {
         let (uid, gid) = (Uid::from_raw(self.stat.st_uid), Gid::from_raw(self.stat.st_gid));
         rustix::fs::chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
         if self.kind() != FileType::Symlink {
@@ -51,13 +76,29 @@ impl Meta {
             )?;
         }
         let path = proc_path(dir, name);
-        for stale in xattrs(dir, name)?.keys().filter(|key| !self.xattrs.contains_key(*key)) {
+        let present = xattrs(dir, name)?;
+        let is_stale = |key: &CStr| key != LABEL && !self.xattrs.contains_key(key);
+        for stale in present.keys().filter(|key| is_stale(key)) {
             rustix::fs::lremovexattr(&path, stale.as_c_str())?;
         }
         for (key, value) in &self.xattrs {
             rustix::fs::lsetxattr(&path, key.as_c_str(), value, XattrFlags::empty())?;
         }
-        Ok(())
+        match &self.label {
+            Some(label) if labels == Labels::Count && present.get(LABEL) != Some(label) => {
+                set_label(&path, label)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn set_label(path: &PathBuf, label: &[u8]) -> Result<(), Errno> {
+    match rustix::fs::lsetxattr(path, LABEL, label, XattrFlags::empty()) {
+        // A label that the running policy does not know or does not let us set, or a file system without labels: the new
+        // system's own labelling decides.
+        Err(Errno::INVAL | Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP) => Ok(()),
+        other => other,
     }
 }
 
@@ -69,25 +110,33 @@ fn proc_path(dir: BorrowedFd<'_>, name: &CStr) -> PathBuf {
     path
 }
 
+/// A list and a value are at most this long (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
+const LONGEST: usize = 65536;
+
 fn xattrs(dir: BorrowedFd<'_>, name: &CStr) -> Result<BTreeMap<CString, Vec<u8>>, Errno> {
     let path = proc_path(dir, name);
-    // A list and a value are at most 64 KiB each (XATTR_LIST_MAX, XATTR_SIZE_MAX).
-    let mut list = vec![0; 65536];
-    let length = match rustix::fs::llistxattr(&path, &mut list) {
+    let list = match read_attribute(|buffer| rustix::fs::llistxattr(&path, buffer)) {
         // A file system without attributes has none.
-        Err(Errno::OPNOTSUPP) => 0,
+        Err(Errno::OPNOTSUPP) => Vec::new(),
         other => other?,
     };
-    list.truncate(length);
     let mut found = BTreeMap::new();
     for key in list.split_inclusive(|&b| b == 0).filter_map(|key| CStr::from_bytes_with_nul(key).ok()) {
-        if key == LABEL {
-            continue;
-        }
-        let mut value = vec![0; 65536];
-        let length = rustix::fs::lgetxattr(&path, key, &mut value)?;
-        value.truncate(length);
+        let value = read_attribute(|buffer| rustix::fs::lgetxattr(&path, key, buffer))?;
         found.insert(key.to_owned(), value);
     }
     Ok(found)
+}
+
+/// Most lists are empty and most values short: they take no buffer of full size.
+fn read_attribute(read: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+    let mut short = [0; 256];
+    match read(&mut short) {
+        Err(Errno::RANGE) => {}
+        length => return Ok(short.get(..length?).unwrap_or_default().to_vec()),
+    }
+    let mut long = vec![0; LONGEST];
+    let length = read(&mut long)?;
+    long.truncate(length);
+    Ok(long)
 }

@@ -5,9 +5,10 @@
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use etc_merge::{Changes, Report, copy_tree};
+use etc_merge::{Item, Plan, Report, Target, Trees, copy_tree};
+use formats::etc_policy::{Policies, parse};
 
 fn write_tree(root: &Path, listing: &[&str]) {
     fs::create_dir_all(root).unwrap();
@@ -45,20 +46,56 @@ fn read_tree(root: &Path) -> Vec<String> {
     out
 }
 
-/// Merges and returns what was changed, the tree, and the report.
-fn merge(old: &[&str], current: &[&str], new: &[&str]) -> (Vec<String>, Vec<String>, Report) {
-    let dir = tempfile::tempdir().unwrap();
-    for (name, listing) in [("old", old), ("current", current), ("new", new)] {
-        write_tree(&dir.path().join(name), listing);
+/// The trees `old`, `local`, `new` and `merged` in a directory.
+struct World(tempfile::TempDir);
+
+impl World {
+    fn new(old: &[&str], local: &[&str], new: &[&str]) -> Self {
+        let world = Self(tempfile::tempdir().unwrap());
+        for (name, listing) in [("old", old), ("local", local), ("new", new)] {
+            write_tree(&world.at(name), listing);
+        }
+        let top = world.open(".");
+        copy_tree(top.as_fd(), c"new", top.as_fd(), c"merged").unwrap();
+        world
     }
-    let open = |name: &str| fs::File::open(dir.path().join(name)).unwrap();
-    let top = open(".");
-    copy_tree(top.as_fd(), c"new", top.as_fd(), c"merged").unwrap();
-    let (old, current, merged) = (open("old"), open("current"), open("merged"));
-    let changes = Changes::between(old.as_fd(), current.as_fd()).unwrap();
-    let report = changes.apply(current.as_fd(), merged.as_fd()).unwrap();
-    let listed = changes.list.iter().map(|c| format!("{} {}", c.what.letter(), c.path.display())).collect();
-    (listed, read_tree(&dir.path().join("merged")), report)
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    fn open(&self, name: &str) -> fs::File {
+        fs::File::open(self.at(name)).unwrap()
+    }
+
+    /// Plans with these policies, and applies if there is something to apply it to.
+    fn merge(&self, policies: &str, target: Option<Target>) -> (Plan, Report) {
+        let policies = Policies::new([parse(policies).unwrap()]);
+        let (old, local, new) = (self.open("old"), self.open("local"), self.open("new"));
+        let trees = Trees { old: old.as_fd(), local: local.as_fd(), new: new.as_fd() };
+        let plan = Plan::new(&trees, &policies).unwrap();
+        let apply = |target| plan.apply(&trees, self.open("merged").as_fd(), target).unwrap();
+        let report = target.map(apply).unwrap_or_default();
+        (plan, report)
+    }
+
+    fn merged(&self) -> Vec<String> {
+        read_tree(&self.at("merged"))
+    }
+}
+
+/// Merges and returns what was changed locally, the tree, and the report.
+fn merge(old: &[&str], local: &[&str], new: &[&str]) -> (Vec<String>, Vec<String>, Report) {
+    let world = World::new(old, local, new);
+    let (plan, report) = world.merge("", Some(Target::Fresh));
+    let listed = |item: &Item| Some(format!("{} {}", item.local?.letter(), item.path.display()));
+    (plan.items.iter().filter_map(listed).collect(), world.merged(), report)
+}
+
+/// What is planned, as `OUTCOME PATH`.
+fn planned(old: &[&str], local: &[&str], new: &[&str]) -> Vec<String> {
+    let (plan, _) = World::new(old, local, new).merge("", None);
+    plan.items.iter().map(|item| format!("{} {}", item.outcome.word(), item.path.display())).collect()
 }
 
 #[test]
@@ -135,18 +172,194 @@ fn a_change_of_kind_is_carried_over() {
 
 #[test]
 fn modes_count_and_sockets_do_not() {
-    let dir = tempfile::tempdir().unwrap();
-    for name in ["old", "current", "new"] {
-        write_tree(&dir.path().join(name), &["f=1"]);
-    }
-    let mode = |name: &str| dir.path().join(name).join("f").metadata().unwrap().permissions().mode() & 0o7777;
-    fs::set_permissions(dir.path().join("current/f"), fs::Permissions::from_mode(0o600)).unwrap();
-    let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("current/socket")).unwrap();
-    let open = |name: &str| fs::File::open(dir.path().join(name)).unwrap();
-    let (old, current, new) = (open("old"), open("current"), open("new"));
-    let changes = Changes::between(old.as_fd(), current.as_fd()).unwrap();
-    let report = changes.apply(current.as_fd(), new.as_fd()).unwrap();
-    assert_eq!(mode("new"), 0o600);
+    let world = World::new(&["f=1"], &["f=1"], &["f=1"]);
+    fs::set_permissions(world.at("local/f"), fs::Permissions::from_mode(0o600)).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(world.at("local/socket")).unwrap();
+    let (plan, report) = world.merge("", Some(Target::Fresh));
+    assert_eq!(world.at("merged/f").metadata().unwrap().permissions().mode() & 0o7777, 0o600);
     assert_eq!(report.skipped, [Path::new("socket")]);
-    assert!(!dir.path().join("new/socket").exists());
+    assert!(!world.at("merged/socket").exists());
+    assert_eq!(plan.items.iter().map(|item| item.outcome.word()).collect::<Vec<_>>(), ["kept", "skipped"]);
+}
+
+#[test]
+fn each_path_has_an_outcome() {
+    let old = ["same=1", "mine=1", "theirs=1", "both=1", "alike=1", "gone=1", "dropped=1", "d/x=1", "d/y=1"];
+    assert_eq!(
+        planned(
+            &old,
+            &["same=1", "mine=2", "theirs=1", "both=2", "alike=2", "dropped=1", "d/x=1", "d/y=2", "added=1"],
+            &["same=1", "mine=1", "theirs=2", "both=3", "alike=2", "gone=1", "d/x=2", "d/y=1", "new=1"],
+        ),
+        [
+            "kept added",
+            "kept alike",
+            "conflict both",
+            "updated d/x",
+            "kept d/y",
+            "removed dropped",
+            "kept gone",
+            "kept mine",
+            "updated new",
+            "updated theirs",
+        ]
+    );
+}
+
+#[test]
+fn what_becomes_of_a_directory_is_what_becomes_of_all_in_it() {
+    for (old, local, new, expected) in [
+        // Removed here, edited there, and the other way round.
+        (&["d/x=1", "d/y=1"][..], &["d2/"][..], &["d/x=2", "d/y=1"][..], &["conflict d", "kept d2"][..]),
+        (&["d/x=1", "d/y=1"], &["d/x=2", "d/y=1"], &["z=1"], &["removed d", "conflict d/x", "updated z"]),
+        (&["d/x=1"], &["z=1"], &["y=1"], &["kept d", "updated y", "kept z"]),
+        // It becomes a file or a link.
+        (&["d/x=1", "d/y=1"], &["d/x=2", "d/y=1"], &["d=1"], &["updated d", "type-change d/x"]),
+        (
+            &["d/x=1"],
+            &["d/x=2"],
+            &["d>e", "e/x=1"],
+            &["updated d", "type-change d/x", "updated e", "updated e/x"],
+        ),
+        (&["d/x=1"], &["d=1"], &["d/x=2", "d/y=1"], &["type-change d"]),
+        (&["d/x=1"], &["d/x=1", "d/m=1"], &["d=1"], &["updated d", "type-change d/m"]),
+        (&["f=1"], &["f=2"], &["f/x=1"], &["type-change f"]),
+        (&["f=1"], &["f/x=1"], &["f=1"], &["kept f"]),
+        (&["f=1"], &["g=1"], &["f/x=1"], &["conflict f", "kept g"]),
+        // Added on both sides.
+        (
+            &[],
+            &["d/x=1", "d/y=1"],
+            &["d/x=2", "d/z=1"],
+            &["kept d", "conflict d/x", "kept d/y", "updated d/z"],
+        ),
+    ] {
+        assert_eq!(planned(old, local, new), expected, "{old:?} {local:?} {new:?}");
+    }
+}
+
+/// A mode alone is a change of a directory, and none of what is in it.
+#[test]
+fn the_mode_of_a_directory_is_its_own() {
+    let world = World::new(&["d/x=1"], &["d/x=2"], &["d/x=1"]);
+    fs::set_permissions(world.at("new/d"), fs::Permissions::from_mode(0o700)).unwrap();
+    let (plan, _) = world.merge("", None);
+    let listed: Vec<_> = plan.items.iter().map(|i| (i.outcome.word(), i.path.to_str().unwrap())).collect();
+    assert_eq!(listed, [("updated", "d"), ("kept", "d/x")]);
+}
+
+#[test]
+fn policies_decide_conflicts_and_nothing_else() {
+    let (old, local, new) = (
+        ["conf=1", "mine=1", "theirs=1", "link>a", "gone=1", "dropped=1"],
+        ["conf=2", "mine=2", "theirs=1", "link>b", "dropped=2"],
+        ["conf=3", "mine=1", "theirs=2", "link>c", "gone=2"],
+    );
+    let unchanged = ["mine=2", "theirs=2"];
+    for (policy, decided) in [
+        ("keep-local", &["conf=2", "dropped=2", "link>b"][..]),
+        ("fail", &["conf=2", "dropped=2", "link>b"]),
+        ("take-new", &["conf=3", "gone=2", "link>c"]),
+        ("keep-both", &["conf.new=3", "conf=2", "dropped=2", "gone.new=2", "link.new>c", "link>b"]),
+    ] {
+        let world = World::new(&old, &local, &new);
+        let (plan, report) = world.merge(&format!("{policy} /etc"), Some(Target::Fresh));
+        let mut expected = [decided, &unchanged].concat();
+        expected.sort();
+        assert_eq!(world.merged(), expected, "{policy}");
+        assert_eq!(report, Report::default());
+        let names = |item: &Item| item.path.to_str().unwrap().to_owned();
+        let conflicts: Vec<_> = plan.conflicts().map(names).collect();
+        assert_eq!(conflicts, ["conf", "dropped", "gone", "link"]);
+        let refused: Vec<_> = plan.refusals().map(names).collect();
+        assert_eq!(refused, if policy == "fail" { &conflicts[..] } else { &[] });
+    }
+}
+
+/// The file of an earlier merge goes when there is a newer one, and stays else; one of the tree's own is never written over.
+#[test]
+fn what_is_put_beside_is_of_the_last_update() {
+    let world = World::new(&["f=1"], &["f=2", "f.new=old", "g.new=old"], &["f=3"]);
+    world.merge("keep-both /etc", Some(Target::Fresh));
+    assert_eq!(world.merged(), ["f.new=3", "f=2", "g.new=old"]);
+    let world = World::new(&["f=1"], &["f=2"], &["f=3", "f.new=own"]);
+    let (_, report) = world.merge("keep-both /etc", Some(Target::Fresh));
+    assert_eq!(world.merged(), ["f.new=own", "f=2"]);
+    assert_eq!(report.clashes[0].path, Path::new("f.new"));
+    // A directory in the way of a local file.
+    let world = World::new(&["f=1"], &["f=2"], &["f/x=3"]);
+    world.merge("keep-both /etc", Some(Target::Fresh));
+    assert_eq!(world.merged(), ["f.new/", "f.new/x=3", "f=2"]);
+}
+
+/// What a power cut has left of a copy is no change, and in nobody's way.
+#[test]
+fn half_a_copy_is_nothing() {
+    const HALF: &str = ".#ostree-etc-merge=half";
+    let world = World::new(&["f=1"], &["f=2", HALF, "d/x=1"], &["f=1"]);
+    write_tree(&world.at("merged"), &[HALF]);
+    write_tree(&world.at("local"), &[&format!("d/{HALF}")]);
+    let (plan, _) = world.merge("", Some(Target::InUse));
+    assert_eq!(plan.items.len(), 3);
+    assert_eq!(world.merged(), ["d/", "d/x=1", "f=2"]);
+}
+
+/// Later edits go to an `/etc` that was merged before, whatever is there by now.
+#[test]
+fn what_is_not_there_yet() {
+    let world = World::new(&["a=1", "b=1", "c=1"], &["a=2", "b=2", "m=1", "n=1"], &["a=1", "b=1", "c=1"]);
+    world.merge("", Some(Target::InUse));
+    write_tree(&world.at("local"), &["a=3", "n=2", "later=1"]);
+    write_tree(&world.at("merged"), &["theirs=1"]);
+    let trees = [world.open("old"), world.open("local"), world.open("new")];
+    let trees = Trees { old: trees[0].as_fd(), local: trees[1].as_fd(), new: trees[2].as_fd() };
+    let merged = world.open("merged");
+    let plan = Plan::new(&trees, &Policies::default()).unwrap();
+    let plan = plan.not_done_in(merged.as_fd(), &trees).unwrap();
+    let paths: Vec<_> = plan.items.iter().map(|item| item.path.to_str().unwrap()).collect();
+    assert_eq!(paths, ["a", "later", "n"]);
+    plan.apply(&trees, merged.as_fd(), Target::InUse).unwrap();
+    assert_eq!(world.merged(), ["a=3", "b=2", "later=1", "m=1", "n=2", "theirs=1"]);
+}
+
+fn set_attribute(path: &Path, key: &str, value: &str) {
+    rustix::fs::lsetxattr(path, key, value.as_bytes(), rustix::fs::XattrFlags::empty()).unwrap();
+}
+
+fn attribute(path: &Path, key: &str) -> Option<String> {
+    let mut value = [0; 64];
+    let length = rustix::fs::lgetxattr(path, key, &mut value).ok()?;
+    Some(String::from_utf8(value[..length].to_vec()).unwrap())
+}
+
+#[test]
+fn attributes_alone_are_a_change() {
+    let world = World::new(&["f=1", "d/x=1"], &["f=1", "d/x=1"], &["f=1", "d/x=1"]);
+    set_attribute(&world.at("local/f"), "user.mine", "1");
+    // Longer than most.
+    set_attribute(&world.at("local/d"), "user.long", &"x".repeat(1000));
+    world.merge("", Some(Target::Fresh));
+    assert_eq!(attribute(&world.at("merged/f"), "user.mine").as_deref(), Some("1"));
+    let mut value = vec![0; 2000];
+    assert_eq!(rustix::fs::lgetxattr(world.at("merged/d"), "user.long", &mut value), Ok(1000));
+}
+
+/// Takes root, as setting labels does.
+#[test]
+fn labels_count_where_both_trees_are_labelled_alike() {
+    const LABEL: &str = "security.selinux";
+    for (of_etc, is_change) in [("etc_t", true), ("usr_t", false)] {
+        let world = World::new(&["f=1", "g=1"], &["f=1", "g=2"], &["f=1", "g=1"]);
+        for path in ["old", "local", "new", "merged", "old/f", "old/g", "new/f", "merged/f", "merged/g"] {
+            set_attribute(&world.at(path), LABEL, if path.starts_with("local") { "etc_t" } else { of_etc });
+        }
+        for path in ["local/f", "local/g"] {
+            set_attribute(&world.at(path), LABEL, "chosen_t");
+        }
+        let (plan, _) = world.merge("", Some(Target::Fresh));
+        assert_eq!(plan.items.len(), if is_change { 2 } else { 1 }, "{of_etc}");
+        let expected = if is_change { "chosen_t" } else { of_etc };
+        assert_eq!(attribute(&world.at("merged/f"), LABEL).as_deref(), Some(expected));
+        assert_eq!(attribute(&world.at("merged/g"), LABEL).as_deref(), Some("chosen_t"), "as it was set");
+    }
 }

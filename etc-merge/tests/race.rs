@@ -8,7 +8,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use etc_merge::{Changes, Report, What};
+use etc_merge::{Plan, Report, Target, Trees, What};
+use formats::etc_policy::Policies;
 
 /// What an entry may be at a moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,11 +72,12 @@ fn what_changes_after_it_was_listed() {
         for copied in KINDS {
             let dir = trees();
             let open = |name: &str| fs::File::open(dir.path().join(name)).unwrap();
-            let (old, current, new) = (open("old"), open("current"), open("new"));
+            let (old, current, new, defaults) = (open("old"), open("current"), open("new"), open("old"));
             make(&dir.path().join("current/x"), listed);
-            let changes = Changes::between(old.as_fd(), current.as_fd()).unwrap();
+            let trees = Trees { old: old.as_fd(), local: current.as_fd(), new: defaults.as_fd() };
+            let plan = Plan::new(&trees, &Policies::default()).unwrap();
             make(&dir.path().join("current/x"), copied);
-            let report = changes.apply(current.as_fd(), new.as_fd()).unwrap();
+            let report = plan.apply(&trees, new.as_fd(), Target::Fresh).unwrap();
             let skipped = listed != Kind::Absent && copied == Kind::Pipe;
             assert_eq!((report.clashes.len(), report.skipped.len()), (0, usize::from(skipped)));
             // What was not there yet was no change; a pipe is never copied.
@@ -128,15 +130,16 @@ fn what_changes_all_the_time() {
         });
         let merge = || -> anyhow::Result<Report> {
             let open = |name: &str| fs::File::open(dir.path().join(name)).unwrap();
-            let (old, current) = (open("old"), open("current"));
-            let changes = Changes::between(old.as_fd(), current.as_fd())?;
+            let (old, current, new) = (open("old"), open("current"), open("new"));
+            let trees = Trees { old: old.as_fd(), local: current.as_fd(), new: new.as_fd() };
+            let plan = Plan::new(&trees, &Policies::default())?;
             clear(&dir.path().join("merged"));
             fs::create_dir(dir.path().join("merged")).unwrap();
             let merged = open("merged");
-            let report = changes.apply(current.as_fd(), merged.as_fd())?;
-            assert!(changes.list.iter().any(|change| change.what == What::Modified), "`other` was edited");
+            let report = plan.apply(&trees, merged.as_fd(), Target::Fresh)?;
+            assert!(plan.count(What::Modified) > 0, "`other` was edited");
             assert_eq!(fs::read_to_string(dir.path().join("merged/other")).unwrap(), "current");
-            assert!(!dir.path().join("merged/.merging").exists());
+            assert!(!dir.path().join("merged/.#ostree-etc-merge").exists());
             Ok(report)
         };
         let failed = (0..300).find_map(|_| merge().err());

@@ -7,6 +7,7 @@ pub mod bls;
 pub mod bootlink;
 pub mod checksum;
 pub mod date;
+pub mod etc_policy;
 pub mod gvariant;
 pub mod kernel_args;
 pub mod keyfile;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use durable::fault;
-use etc_merge::{Change, Changes, Report, What};
+use etc_merge::{Change, Changes, Plan, Report, Target, Trees, What};
+use formats::etc_policy::Policies;
 use fn_error_context::context;
 use rustix::fs::{AtFlags, StatxFlags};
 use rustix::io::Errno;
@@ -49,20 +50,21 @@ pub(crate) fn create(tree: BorrowedFd<'_>) -> Result<()> {
 
 /// Carries what was changed in the `/etc` of the deployment in `old` over into that of the one in `new`.
 #[context("Merging /etc")]
-pub(crate) fn merge(old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<(Changes, Report)> {
-    let (defaults, current) = (directory::open(old, "usr/etc")?, directory::open(old, "etc")?);
-    let target = directory::open(new, "etc")?;
-    let changes = Changes::between(defaults.as_fd(), current.as_fd())?;
+pub(crate) fn merge(old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<(Plan, Report)> {
+    let (old, local) = (directory::open(old, "usr/etc")?, directory::open(old, "etc")?);
+    let (new, target) = (directory::open(new, "usr/etc")?, directory::open(new, "etc")?);
+    let trees = Trees { old: old.as_fd(), local: local.as_fd(), new: new.as_fd() };
+    let plan = Plan::new(&trees, &Policies::default())?;
     fault::point("merge");
-    let report = changes.apply(current.as_fd(), target.as_fd())?;
+    let report = plan.apply(&trees, target.as_fd(), Target::Fresh)?;
     // It came with the old /etc, and says that the update has been seen to.
     remove_stamp(target.as_fd())?;
-    Ok((changes, report))
+    Ok((plan, report))
 }
 
 /// How much was modified, removed and added.
-pub(crate) fn counts(changes: &Changes) -> [usize; 3] {
-    [What::Modified, What::Removed, What::Added].map(|what| changes.count(what))
+pub(crate) fn counts(plan: &Plan) -> [usize; 3] {
+    [What::Modified, What::Removed, What::Added].map(|what| plan.count(what))
 }
 
 impl Sysroot {
@@ -204,8 +206,8 @@ mod tests {
         }
         let (new, new_fd) = tree(&["usr/etc"], &["usr/etc/f", "usr/etc/g"]);
         create(new_fd.as_fd()).unwrap();
-        let (changes, report) = merge(old_fd.as_fd(), new_fd.as_fd()).unwrap();
-        assert_eq!((changes.list.len(), report), (3, Report::default()));
+        let (plan, report) = merge(old_fd.as_fd(), new_fd.as_fd()).unwrap();
+        assert_eq!((counts(&plan), report), ([1, 0, 2], Report::default()));
         let read = |name: &str| fs::read_to_string(new.path().join("etc").join(name)).ok();
         assert_eq!(read("f").as_deref(), Some("local"));
         assert_eq!(read("mine").as_deref(), Some("local"));
