@@ -24,6 +24,12 @@ pub enum Mutant {
     LoaderBeforeLinks,
     /// `sweep-before-prove`: the old entries' files go while a boot loader may still read the old entries.
     SweepBeforeProve,
+    /// `proof-by-sync`: `syncfs` is taken for a proof.
+    ProofBySync,
+    /// `running-root-not-pushed`: the same, on the running root alone.
+    RunningRootNotPushed,
+    /// `running-root-frozen`: the running root is frozen, without being asked to.
+    RunningRootFrozen,
     /// `write-errors-ignored`: what could not be written is taken for written.
     WriteErrorsIgnored,
 }
@@ -39,6 +45,9 @@ impl Mutant {
             Self::CommitBeforeStage => "commit-before-stage",
             Self::LoaderBeforeLinks => "loader-before-links",
             Self::SweepBeforeProve => "sweep-before-prove",
+            Self::ProofBySync => "proof-by-sync",
+            Self::RunningRootNotPushed => "running-root-not-pushed",
+            Self::RunningRootFrozen => "running-root-frozen",
             Self::WriteErrorsIgnored => "write-errors-ignored",
         }
     }

@@ -22,7 +22,7 @@ use kernel::{ext4_checkpoint::ext4_checkpoint, freeze::freeze_and_thaw};
 use rustix::fs::{CWD, OFlags};
 use rustix::io::Errno;
 
-use crate::fault;
+use crate::fault::{self, Mutant};
 use crate::push::push_xfs_log;
 
 /// Magic numbers of `include/uapi/linux/magic.h`; ext2 and ext3 have ext4's.
@@ -126,6 +126,10 @@ impl fmt::Display for Reason {
 pub fn prove(boot: BorrowedFd<'_>, freezing: Freezing) -> Result<Proof> {
     fault::point("before-prove");
     let magic = file_system(boot)?;
+    if Mutant::ProofBySync.is_on() {
+        rustix::fs::syncfs(boot).context("Syncing /boot")?;
+        return Ok(Proof::Proven(Method::Sync));
+    }
     let proven = match magic {
         magic::EXT4 => prove_ext4(boot, freezing),
         magic::XFS => freeze(boot, freezing),
@@ -163,8 +167,12 @@ fn prove_ext4(boot: BorrowedFd<'_>, freezing: Freezing) -> Result<Proof, Errno> 
 }
 
 fn freeze(boot: BorrowedFd<'_>, freezing: Freezing) -> Result<Proof, Errno> {
-    if freezing == Freezing::NotTheRoot && holds_the_running_system(boot)? {
+    let may_freeze = freezing == Freezing::EvenTheRoot || Mutant::RunningRootFrozen.is_on();
+    if !may_freeze && holds_the_running_system(boot)? {
         rustix::fs::syncfs(boot)?;
+        if Mutant::RunningRootNotPushed.is_on() {
+            return Ok(Proof::Proven(Method::Push));
+        }
         return Ok(match push_xfs_log(boot)? {
             true => Proof::Proven(Method::Push),
             false => Proof::Unproven(Reason::RunningRoot),

@@ -5,7 +5,8 @@
 //!    that an entry names is there with its contents.
 //! 2. After replay each of those entries, and each that is there then, leads to a deployment that is complete: its tree is
 //!    that of its commit, `/etc` and origin are there; `ostree-prepare-root --plan` finds it.
-//! 3. The repository is whole, and what was interrupted can be done again, after a reboot, and ends as it should.
+//! 3. The repository is whole, and what was interrupted can be done again, after a reboot, and ends as it should. Debian's
+//!    programs, which look at a sample, find the same.
 //!
 //! Nothing is healed before it is looked at. What only depends on the files after replay is remembered by the hash of all
 //! of them: most states of the disk differ in their journal alone.
@@ -17,7 +18,7 @@ use anyhow::Result;
 
 use crate::disk::Attached;
 use crate::grub::Grub;
-use crate::kit::{Kit, Programs};
+use crate::kit::{Kit, Programs, Side};
 use crate::menu::{Menu, MenuEntry};
 use crate::operation::Operation;
 use crate::record::Recording;
@@ -32,10 +33,28 @@ pub struct Checker<'a> {
     attached: Attached,
     image: PathBuf,
     directory: PathBuf,
-    /// What was found for a digest of all files and the default that was booted.
-    known: HashMap<(Hash, Option<MenuEntry>), Vec<Problem>>,
-    /// How often something had to be run for that.
-    pub runs: usize,
+    known: &'a mut Known,
+}
+
+/// One in so many trees is shown to Debian's programs as well.
+const PEER: usize = 8;
+
+/// What programs have said of the trees of one recording.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// By the digest of all files and the default that was booted.
+    answers: HashMap<(Hash, Option<MenuEntry>), Vec<Problem>>,
+    /// How many of them Debian's programs have seen.
+    peer: usize,
+    /// Whether they are to see any.
+    with_peer: bool,
+}
+
+impl Known {
+    /// Nothing yet.
+    pub fn for_side(side: Side) -> Self {
+        Self { with_peer: side == Side::Ours, ..Self::default() }
+    }
 }
 
 impl<'a> Checker<'a> {
@@ -45,6 +64,7 @@ impl<'a> Checker<'a> {
         operation: &'a Operation,
         programs: &'a Programs,
         kit: &'a Kit,
+        known: &'a mut Known,
         image: &Path,
         directory: &Path,
     ) -> Result<Self> {
@@ -57,9 +77,13 @@ impl<'a> Checker<'a> {
             attached: Attached::new(recording.layout, image)?,
             image: image.to_owned(),
             directory: directory.to_owned(),
-            known: HashMap::new(),
-            runs: 0,
+            known,
         })
+    }
+
+    /// How many trees programs have seen, ours and Debian's.
+    pub fn runs(&self) -> (usize, usize) {
+        (self.known.answers.len(), self.known.peer)
     }
 
     /// Looks at the state that the image has now. An error is a failure of the test itself. Afterwards nothing has the image
@@ -78,7 +102,8 @@ impl<'a> Checker<'a> {
             Err(error) => return Ok(vec![neither(format!("{error:#}"))]),
         };
         // Links are followed below, in the root after replay.
-        let mut seen = Menu::visible(&grub.boot);
+        let loader = self.recording.layout.loader;
+        let mut seen = Menu::visible(&grub.boot, loader);
         drop(grub);
         let mounted = match self.attached.mount(&self.directory.join("root")) {
             Ok(mounted) => mounted,
@@ -90,7 +115,11 @@ impl<'a> Checker<'a> {
         let snapshot = Snapshot::of(&root)?;
         seen.follow(&snapshot);
         let replayed = Menu::read(&root.join("boot"), &snapshot);
-        for (menu, who) in [(&seen, "a boot loader"), (&replayed, "after replay")] {
+        let mut loaded = Menu::visible(&root.join("boot"), loader);
+        loaded.follow(&snapshot);
+        let menus =
+            [(&seen, "a boot loader"), (&loaded, "a boot loader after replay"), (&replayed, "after replay")];
+        for (menu, who) in menus {
             problems.extend(self.rules.menu_problems(menu, &snapshot).into_iter().map(|mut problem| {
                 problem.text = format!("{who}: {}", problem.text);
                 problem
@@ -99,18 +128,36 @@ impl<'a> Checker<'a> {
         if problems.is_empty() {
             // A system knows its entries by the root after replay, whichever of them it was booted from.
             let key = (snapshot.digest(), seen.entries.first().cloned());
-            let found = match self.known.get(&key) {
+            let found = match self.known.answers.get(&key) {
                 Some(found) => found.clone(),
                 None => {
-                    let found = self.run_programs(&seen, &replayed, &root)?;
-                    self.runs += 1;
-                    self.known.insert(key, found.clone());
+                    let mut found = Vec::new();
+                    if self.known.with_peer && self.known.answers.len().is_multiple_of(PEER) {
+                        found.extend(self.run_peer(&replayed, &root)?);
+                        self.known.peer += 1;
+                    }
+                    found.extend(self.run_programs(&seen, &replayed, &root)?);
+                    self.known.answers.insert(key, found.clone());
                     found
                 }
             };
             problems.extend(found);
         }
         mounted.unmount()?;
+        Ok(problems)
+    }
+
+    /// Whether Debian's programs find the same default, and a repository that is whole.
+    fn run_peer(&self, replayed: &Menu, root: &Path) -> Result<Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut session = Session::start(self.rules.kit, root, None, &self.directory.join("out"))?;
+        let default = replayed.entries.first().and_then(MenuEntry::commit).unwrap_or_default();
+        for (line, told) in [("peer admin status", default), ("peer --repo=$REPO fsck -q", "")] {
+            let done = session.run(line)?;
+            if done.status != 0 || !done.said.contains(told) {
+                problems.push(flagged(format!("{line}: exit status {}: {}", done.status, done.said)));
+            }
+        }
         Ok(problems)
     }
 

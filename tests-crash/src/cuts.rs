@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::log::Event;
 use crate::random::Random;
 
-/// Up to so many writes of an epoch all subsets are made, where that is asked for.
+/// Of an epoch with more writes not all subsets are made.
 pub const ALL_SUBSETS: usize = 12;
 
 /// Which of a write's sectors are on the disk.
@@ -57,8 +57,8 @@ pub fn epochs(events: &[Event]) -> Vec<Epoch> {
     epochs
 }
 
-/// How thoroughly an epoch is gone through.
-#[derive(Debug, Clone)]
+/// How thoroughly an epoch is gone through. All of it, and nothing of it, is left in any case.
+#[derive(Debug, Clone, Default)]
 pub struct Effort {
     /// Sectors that are never torn.
     pub whole: Vec<Range<u64>>,
@@ -66,19 +66,18 @@ pub struct Effort {
     pub prefixes: bool,
     /// How many random parts of it.
     pub samples: usize,
-    /// All subsets, up to [`ALL_SUBSETS`] writes; as many samples, if there are more.
-    pub exhaustive: bool,
+    /// All subsets, of an epoch with at most so many writes; at most [`ALL_SUBSETS`].
+    pub subsets: usize,
 }
 
 /// What may be left of an epoch.
 pub fn cuts(epoch: &Epoch, events: &[Event], effort: &Effort, random: &mut Random) -> Vec<Vec<Kept>> {
     let writes = &epoch.writes;
     let whole = |event: &usize| Kept { event: *event, part: Part::Whole };
-    let mut cuts = Vec::new();
-    if effort.prefixes {
-        cuts.extend((0..=writes.len()).map(|length| writes.iter().take(length).map(whole).collect()));
-    }
-    if effort.exhaustive && writes.len() <= ALL_SUBSETS {
+    let lengths = if effort.prefixes { 1 } else { writes.len().max(1) };
+    let prefix = |length: usize| writes.iter().take(length).map(whole).collect();
+    let mut cuts: Vec<_> = (0..=writes.len()).step_by(lengths).map(prefix).collect();
+    if writes.len() <= effort.subsets.min(ALL_SUBSETS) {
         let subsets = 1_usize << writes.len();
         let chosen = |set: usize| move |(bit, _): &(usize, &usize)| set & (1 << bit) != 0;
         cuts.extend((0..subsets).map(|set| {
@@ -86,9 +85,7 @@ pub fn cuts(epoch: &Epoch, events: &[Event], effort: &Effort, random: &mut Rando
             chosen.map(|(_, event)| whole(event)).collect()
         }));
     }
-    let samples =
-        if effort.exhaustive && writes.len() > ALL_SUBSETS { 1 << ALL_SUBSETS } else { effort.samples };
-    for sample in 0..samples {
+    for sample in 0..effort.samples {
         cuts.push(some(writes, events, &effort.whole, sample, random));
     }
     cuts

@@ -19,6 +19,7 @@ use anyhow::{Context, Result};
 use fn_error_context::context;
 use rustix::mount::MountFlags;
 
+use crate::loader::Loader;
 use crate::log::SECTOR;
 use crate::program::run;
 use crate::workshop::{Loop, Mount, text};
@@ -83,14 +84,21 @@ pub struct Layout {
     pub root: Kind,
     /// Of `/boot`; a directory of the root if there is none.
     pub boot: Option<Kind>,
+    /// What reads it.
+    pub loader: Loader,
     /// How much larger than for the small tree, in MiB.
     pub more: u64,
 }
 
 impl Layout {
-    /// For the small tree.
+    /// For the small tree, and a boot loader that reads the entries.
     pub const fn new(root: Kind, boot: Option<Kind>) -> Self {
-        Self { root, boot, more: 0 }
+        Self { root, boot, loader: Loader::Entries, more: 0 }
+    }
+
+    /// The same with another boot loader.
+    pub const fn with(self, loader: Loader) -> Self {
+        Self { loader, ..self }
     }
 
     fn root_size(self) -> u64 {
@@ -168,10 +176,12 @@ impl Layout {
 
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.boot {
-            None => write!(f, "{}", self.root.name()),
-            Some(boot) => write!(f, "{}+{}", self.root.name(), boot.name()),
+        f.write_str(self.root.name())?;
+        if let Some(boot) = self.boot {
+            write!(f, "+{}", boot.name())?;
         }
+        f.write_str(self.loader.suffix())?;
+        if self.more > 0 { f.write_str("/full-size") } else { Ok(()) }
     }
 }
 

@@ -13,12 +13,8 @@ use crate::operation::Operation;
 use crate::session::Session;
 use crate::snapshot::Snapshot;
 
-/// What every system begins with; `$PREFIX` is whether paths in entries begin with `/boot`.
-const INITIALIZE: &[&str] = &[
-    "ostree admin init-fs --modern $OSTREE_SYSROOT",
-    "ostree admin os-init testos",
-    "ostree --repo=$REPO config set sysroot.bootloader none",
-];
+/// What every system begins with.
+const INITIALIZE: &[&str] = &["ostree admin init-fs --modern $OSTREE_SYSROOT", "ostree admin os-init testos"];
 /// For a `/boot` that is a directory of the root.
 const WITH_PREFIX: &str = "ostree --repo=$REPO config set sysroot.bootprefix true";
 
@@ -43,7 +39,9 @@ impl Machine {
         let mounted = attached.mount(&at)?;
         let mut session = Session::start(kit, &mounted.root, None, &directory.join("out"))?;
         let prefix = layout.boot.is_none().then_some(&WITH_PREFIX);
-        for line in INITIALIZE.iter().chain(prefix).chain(operation.prepare) {
+        let loader = layout.loader;
+        let lines = INITIALIZE.iter().chain(prefix).chain(loader.before());
+        for line in lines.chain(operation.prepare).chain(loader.after()) {
             session.ok(line)?;
         }
         drop(session);

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::loader::Loader;
 use crate::snapshot::{Hash, Node, Snapshot, hash_file};
 
 /// One entry.
@@ -53,15 +54,40 @@ pub struct Menu {
 }
 
 impl Menu {
-    /// Reads the menu in the directory `boot`, and follows `ostree=` in the root.
+    /// Reads the entries in the directory `boot`, and follows `ostree=` in the root.
     pub fn read(boot: &Path, root: &Snapshot) -> Self {
-        let mut menu = Self::visible(boot);
+        let mut menu = Self::visible(boot, Loader::Entries);
         menu.follow(root);
         menu
     }
 
-    /// Reads the menu in the directory `boot`; where an entry leads to is not known yet.
-    pub fn visible(boot: &Path) -> Self {
+    /// Reads what a boot loader finds in the directory `boot`; where an entry leads to is not known yet.
+    pub fn visible(boot: &Path, loader: Loader) -> Self {
+        match loader.file() {
+            Some(file) => Self::of_file(boot, loader, file),
+            None => Self::of_entries(boot),
+        }
+    }
+
+    /// A menu in a file of the loader's own.
+    fn of_file(boot: &Path, loader: Loader, file: &str) -> Self {
+        let mut menu = Self::default();
+        let text = std::fs::read_to_string(boot.join(file)).map_err(|error| error.to_string());
+        let read = |text: String| -> Result<Vec<MenuEntry>, String> {
+            let entry = |own: crate::loader::OwnEntry| {
+                let files = own.files.iter().map(|path| hash_in(boot, path)).collect::<Result<_, _>>()?;
+                Ok(MenuEntry { arguments: own.arguments, deployment: None, files })
+            };
+            loader.parse(&text)?.into_iter().map(entry).collect()
+        };
+        match text.and_then(read) {
+            Ok(entries) => menu.entries = entries,
+            Err(problem) => menu.problems.push(format!("/boot/{file}: {problem}")),
+        }
+        menu
+    }
+
+    fn of_entries(boot: &Path) -> Self {
         let mut menu = Self::default();
         if std::fs::symlink_metadata(boot.join("loader")).is_err() {
             return menu;
@@ -116,15 +142,20 @@ fn read_entry(boot: &Path, name: &str) -> Result<MenuEntry, String> {
     let of = |key: &str| keys.get(key).into_iter().flatten().copied();
     let mut files = Vec::new();
     for path in of("linux").chain(of("initrd")) {
-        // With a prefix the path begins at the root of the one file system.
-        let below = path.strip_prefix("/boot/").or(path.strip_prefix('/')).unwrap_or(path);
-        files.push(hash_file(&boot.join(below)).map_err(|error| format!("{path}: {error}"))?);
+        files.push(hash_in(boot, path)?);
     }
     if of("linux").count() != 1 || of("title").count() != 1 {
         return Err(format!("not one kernel and one title: {text:?}"));
     }
     let arguments = of("options").collect::<Vec<_>>().join(" ");
     Ok(MenuEntry { arguments, deployment: None, files })
+}
+
+/// The hash of a file that a menu names.
+fn hash_in(boot: &Path, path: &str) -> Result<Hash, String> {
+    // With a prefix the path begins at the root of the one file system.
+    let below = path.strip_prefix("/boot/").or(path.strip_prefix('/')).unwrap_or(path);
+    hash_file(&boot.join(below)).map_err(|error| format!("{path}: {error}"))
 }
 
 /// Follows a path below the root, as the initramfs does; gives the directory that it leads to.

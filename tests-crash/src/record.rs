@@ -16,15 +16,17 @@ use anyhow::{Context, Result, ensure};
 use fn_error_context::context;
 
 use crate::disk::{Attached, Layout};
+use crate::image;
 use crate::kit::Kit;
 use crate::log::{Event, SECTOR, parse};
 use crate::machine::Machine;
 use crate::menu::Menu;
 use crate::operation::Operation;
+use crate::rules::{Problem, flagged};
 use crate::session::Session;
 use crate::snapshot::Snapshot;
 use crate::trace::{self, Call};
-use crate::workshop::{Mount, clone_file};
+use crate::workshop::Mount;
 
 /// How often the time is written into the log.
 const TICK: Duration = Duration::from_millis(3);
@@ -64,7 +66,7 @@ pub struct Recording {
 pub fn record(machine: &Machine, operation: &Operation, kit: &Kit, directory: &Path) -> Result<Recording> {
     let layout = machine.layout;
     let (disk, log) = (directory.join("disk.img"), directory.join("writes.log"));
-    clone_file(&File::open(&machine.image)?, &File::create(&disk)?)?;
+    image::copy(&File::open(&machine.image)?, &File::create(&disk)?)?;
     let export = Export::start(layout, &disk, &log, directory)?;
     let attached = Attached::new(layout, &export.file)?;
     let mounted = attached.mount(&directory.join("root"))?;
@@ -90,10 +92,21 @@ pub fn record(machine: &Machine, operation: &Operation, kit: &Kit, directory: &P
     mounted.unmount()?;
     drop(attached);
     export.stop()?;
+    std::fs::remove_file(&disk)?;
     let file = File::open(&log)?;
     let length = file.metadata()?.len();
     let events = parse(&file, length, layout.marker_sector(), layout.length() / SECTOR)?;
     Ok(Recording { layout, base: machine.image.clone(), log, events, references, calls })
+}
+
+impl Recording {
+    /// Whether the file system that holds the running system was frozen, in which everything hangs that writes.
+    pub(crate) fn freezes_the_root(&self, operation: &Operation) -> Option<Problem> {
+        let freeze = self.calls.iter().find(|call| call.text.contains("FIFREEZE"))?;
+        // What was frozen is known where there is one file system.
+        (operation.booted && self.layout.boot.is_none())
+            .then(|| flagged(format!("the running root was frozen: {}", freeze.text)))
+    }
 }
 
 impl Reference {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Disks as a power cut leaves them: images that share all blocks but those that were written since.
+//! Disks as a power cut leaves them, and how to know one again without making it.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use fn_error_context::context;
+use rustix::fs::FallocateFlags;
 use sha2::{Digest, Sha256};
 
 use crate::cuts::{Kept, Part};
+use crate::image::Image;
 use crate::log::{Event, SECTOR};
 use crate::program::run;
 use crate::record::Recording;
-use crate::workshop::{clone_file, text};
+use crate::workshop::text;
 
 /// What tells disk states from each other: the sectors that differ from those before the operation.
 pub type Key = u128;
@@ -125,82 +127,86 @@ fn hash(bytes: &[u8]) -> u128 {
 
 /// The images of one recording: what is durable, and one that is looked at.
 #[derive(Debug)]
-pub struct Images {
-    base: File,
+pub(crate) struct Images {
     log: File,
-    durable: File,
+    durable: Image,
     work: File,
     /// The one that is looked at.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 impl Images {
-    /// Makes them in a directory.
-    pub fn new(recording: &Recording, directory: &Path) -> Result<Self> {
+    /// Begins with the disk before the first event; the image to look at is made in a directory.
+    pub(crate) fn new(recording: &Recording, directory: &Path) -> Result<Self> {
         let path = directory.join("state.img");
-        let make = |path: &Path| {
-            let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
-            file.with_context(|| format!("Making {}", path.display()))
-        };
-        let this = Self {
-            base: File::open(&recording.base)?,
-            log: File::open(&recording.log)?,
-            durable: make(&directory.join("durable.img"))?,
-            work: make(&path)?,
-            path,
-        };
-        clone_file(&this.base, &this.work)?;
-        this.rewind()?;
-        Ok(this)
-    }
-
-    /// Goes back to the disk before the first event.
-    pub fn rewind(&self) -> Result<()> {
-        clone_file(&self.base, &self.durable)
+        let work = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
+        let work = work.with_context(|| format!("Making {}", path.display()))?;
+        let durable = Image::read(&File::open(&recording.base)?)?;
+        durable.store(&work)?;
+        Ok(Self { log: File::open(&recording.log)?, durable, work, path })
     }
 
     /// Makes writes durable.
-    pub fn keep(&self, events: &[Event], kept: &[Kept]) -> Result<()> {
-        self.apply(&self.durable, events, kept)
+    #[context("Writing what is durable")]
+    pub(crate) fn keep(&mut self, events: &[Event], kept: &[Kept]) -> Result<()> {
+        let Self { log, durable, .. } = self;
+        each(log, events, kept, |at, change| match change {
+            Change::Bytes(bytes) => durable.write(at, &bytes),
+            Change::Zeros(length) => durable.clear(at, length),
+        })
     }
 
     /// Makes the image at [`path`](Self::path) what is durable with some more writes. Nothing may be mounted from it.
-    pub fn make(&self, events: &[Event], kept: &[Kept]) -> Result<()> {
-        // What a mount has left in the cache need not be written first.
-        self.work.set_len(0)?;
-        clone_file(&self.durable, &self.work)?;
-        self.apply(&self.work, events, kept)
+    #[context("Writing a state of the disk")]
+    pub(crate) fn make(&self, events: &[Event], kept: &[Kept]) -> Result<()> {
+        self.durable.store(&self.work)?;
+        each(&self.log, events, kept, |at, change| match change {
+            Change::Bytes(bytes) => Ok(self.work.write_all_at(&bytes, at)?),
+            Change::Zeros(length) => {
+                let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+                Ok(rustix::fs::fallocate(&self.work, flags, at, length)?)
+            }
+        })
     }
 
     /// Keeps the image for a person.
-    pub fn copy_to(&self, to: &Path) -> Result<()> {
+    pub(crate) fn copy_to(&self, to: &Path) -> Result<()> {
         let directory = to.parent().unwrap_or(Path::new("/"));
         std::fs::create_dir_all(directory).with_context(|| format!("Making {}", directory.display()))?;
         run("cp", ["--sparse=always", "--", &text(&self.path), &text(to)]).map(drop)
     }
+}
 
-    #[context("Writing a state of the disk")]
-    fn apply(&self, to: &File, events: &[Event], kept: &[Kept]) -> Result<()> {
-        for one in kept {
-            match events.get(one.event) {
-                Some(Event::Write { sector, sectors, data }) => {
-                    let range = match &one.part {
-                        Part::Whole => 0..*sectors,
-                        Part::Sectors(range) => range.clone(),
-                    };
-                    let length = range.end.saturating_sub(range.start) * SECTOR;
-                    let mut bytes = vec![0; usize::try_from(length)?];
-                    self.log.read_exact_at(&mut bytes, data + range.start * SECTOR)?;
-                    to.write_all_at(&bytes, (sector + range.start) * SECTOR)?;
-                }
-                Some(Event::Discard { sector, sectors }) => {
-                    let flags =
-                        rustix::fs::FallocateFlags::PUNCH_HOLE | rustix::fs::FallocateFlags::KEEP_SIZE;
-                    rustix::fs::fallocate(to, flags, sector * SECTOR, sectors * SECTOR)?;
-                }
-                _ => {}
+/// What an event does at a place, in bytes.
+enum Change {
+    Bytes(Vec<u8>),
+    Zeros(u64),
+}
+
+/// Calls `apply` with the place and the change of each event that is kept.
+fn each(
+    log: &File,
+    events: &[Event],
+    kept: &[Kept],
+    mut apply: impl FnMut(u64, Change) -> Result<()>,
+) -> Result<()> {
+    for one in kept {
+        match events.get(one.event) {
+            Some(Event::Write { sector, sectors, data }) => {
+                let range = match &one.part {
+                    Part::Whole => 0..*sectors,
+                    Part::Sectors(range) => range.clone(),
+                };
+                let length = range.end.saturating_sub(range.start) * SECTOR;
+                let mut bytes = vec![0; usize::try_from(length)?];
+                log.read_exact_at(&mut bytes, data + range.start * SECTOR)?;
+                apply((sector + range.start) * SECTOR, Change::Bytes(bytes))?;
             }
+            Some(Event::Discard { sector, sectors }) => {
+                apply(sector * SECTOR, Change::Zeros(sectors * SECTOR))?;
+            }
+            _ => {}
         }
-        Ok(())
     }
+    Ok(())
 }

@@ -1,39 +1,32 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is told: a line a row, what was wrong, and the sum.
 
+use std::time::Duration;
+
 use crate::kit::Side;
 use crate::row::Recorded;
 use crate::schedule::Place;
-
-/// How far a row has come.
-fn coverage(rounds: usize) -> &'static str {
-    match rounds {
-        0 => "a part of the prefixes",
-        1 => "all prefixes, 2 samples an epoch",
-        2 => "all prefixes, 10 samples an epoch, windows",
-        _ => "all prefixes, 18 samples an epoch or more, windows",
-    }
-}
 
 /// A row of the table.
 pub(crate) fn line(place: &Place) -> String {
     match place {
         Place::Waiting(row) => format!("{:<34} not reached", row.to_string()),
         Place::Failed(row, error) => format!("{:<34} FAILED: {error}", row.to_string()),
-        Place::Ready(recorded, rounds) => {
+        Place::Ready(recorded) => {
             let (writes, epochs) = recorded.size();
             let tally = &recorded.tally;
             format!(
-                "{:<34} {writes:>5} {epochs:>4} {:>7} {:>7} {:>7} {:>5} {:>5} {:>7.1} {:>5.1}  {}",
+                "{:<34} {writes:>5} {epochs:>4} {:>7} {:>7} {:>7} {:>5} {:>5} {:>4} {:>7.1} {:>5.1}  {}",
                 recorded.row.to_string(),
                 tally.states,
                 tally.neither,
                 tally.flagged,
                 tally.unmountable,
                 tally.runs,
+                tally.peer,
                 tally.time.as_secs_f64(),
                 tally.states as f64 / tally.time.as_secs_f64().max(0.001),
-                coverage(*rounds),
+                recorded.position.coverage(),
             )
         }
     }
@@ -43,8 +36,8 @@ pub(crate) fn line(place: &Place) -> String {
 pub(crate) fn head() -> String {
     let row = "operation, root[+/boot]";
     format!(
-        "{row:<34} {:>5} {:>4} {:>7} {:>7} {:>7} {:>5} {:>5} {:>7} {:>5}  coverage",
-        "writes", "cuts", "states", "neither", "flagged", "no fs", "trees", "seconds", "per s"
+        "{row:<34} {:>5} {:>4} {:>7} {:>7} {:>7} {:>5} {:>5} {:>4} {:>7} {:>5}  coverage",
+        "writes", "cuts", "states", "neither", "flagged", "no fs", "trees", "peer", "seconds", "per s"
     )
 }
 
@@ -61,11 +54,26 @@ pub(crate) fn findings(recorded: &Recorded) -> Vec<String> {
     lines
 }
 
+/// How far all of it has come, while it runs.
+pub(crate) fn progress(places: &[&Place], elapsed: Duration) -> String {
+    let recorded: Vec<&Recorded> = places.iter().filter_map(|place| place.recorded()).collect();
+    let states: usize = recorded.iter().map(|row| row.tally.states).sum();
+    let findings: usize = recorded.iter().map(|row| row.tally.findings.len()).sum();
+    let seconds = elapsed.as_secs_f64();
+    format!(
+        "{:.0} s: {states} states, {:.1} a second, {} of {} rows, {findings} kinds of findings",
+        seconds,
+        states as f64 / seconds.max(1.0),
+        recorded.len(),
+        places.len()
+    )
+}
+
 /// The sums of one side: states, neither, flagged.
 pub(crate) fn sums(places: &[Place], side: Side) -> [usize; 3] {
     let mut sums = [0; 3];
     for place in places {
-        if let Place::Ready(recorded, _) = place
+        if let Place::Ready(recorded) = place
             && recorded.row.side == side
         {
             let tally = &recorded.tally;

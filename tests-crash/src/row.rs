@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One operation on one layout: recorded once, replayed as often as there is time.
+//! One operation on one layout: recorded once, and visited for as long as there is time.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::check::Checker;
-use crate::cuts::{Effort, Epoch, Kept, Part, cuts, epochs};
+use crate::check::{Checker, Known};
+use crate::cuts::{Epoch, Kept, Part, cuts, epochs};
 use crate::disk::Layout;
 use crate::kit::{Kit, Programs, Side};
 use crate::log::Event;
 use crate::machine::Machine;
 use crate::mutant::FLUSH_DROPPED;
 use crate::operation::Operation;
+use crate::pass::{self, Position};
 use crate::position::{commit_windows, describe};
 use crate::random::Random;
 use crate::record::{Recording, record};
@@ -70,15 +72,19 @@ pub struct Tally {
     pub findings: BTreeMap<String, (usize, Finding)>,
     /// How often programs were run: distinct trees of files after replay.
     pub runs: usize,
+    /// Of these, how often Debian's programs as well.
+    pub peer: usize,
     /// Time for preparing, recording and checking.
     pub time: Duration,
 }
 
-/// When a row ends early.
+/// When a visit to a row ends.
 #[derive(Debug, Clone)]
 pub struct Limit {
     /// At this moment.
     pub until: Instant,
+    /// After so many passes.
+    pub passes: usize,
     /// With the first state that is wrong: for mutants.
     pub first_finding: bool,
     /// What is before the first switch is left out.
@@ -93,8 +99,18 @@ pub struct Recorded {
     pub row: Row,
     kit: Kit,
     recording: Recording,
-    directory: PathBuf,
+    epochs: Vec<Epoch>,
+    /// In which events there is a switch.
+    windows: Vec<Range<usize>>,
+    keys: Keys,
     seen: HashSet<Key>,
+    known: Known,
+    /// How far it has come.
+    pub position: Position,
+    /// States at the begin of this pass.
+    states_before: usize,
+    /// Whether there is nothing more to be tried.
+    pub is_done: bool,
     /// What was counted so far.
     pub tally: Tally,
 }
@@ -103,7 +119,7 @@ impl Recorded {
     /// Prepares and records.
     pub fn new(row: Row, kit: &Kit, workshop: &Workshop) -> Result<Self> {
         let start = Instant::now();
-        let name = row.to_string().replace(' ', "_");
+        let name = row.to_string().replace([' ', '/'], "_");
         let directory = workshop.directory(&name)?;
         let run = || -> Result<(Kit, Recording)> {
             let mutant = row.mutant.filter(|name| *name != FLUSH_DROPPED);
@@ -121,73 +137,96 @@ impl Recorded {
         let (with, recording) = run().with_context(|| row.to_string())?;
         // What follows a cut is done without mistakes.
         let kit = if row.mutant.is_some() { kit.clone() } else { with };
-        let tally = Tally { time: start.elapsed(), ..Tally::default() };
-        Ok(Self { row, kit, recording, directory, seen: HashSet::new(), tally })
+        let mut this = Self {
+            epochs: epochs(&recording.events),
+            windows: commit_windows(&recording),
+            keys: Keys::new(&recording)?,
+            known: Known::for_side(row.side),
+            row,
+            kit,
+            recording,
+            seen: HashSet::new(),
+            position: Position::default(),
+            states_before: 0,
+            is_done: false,
+            tally: Tally::default(),
+        };
+        if let Some(problem) = this.recording.freezes_the_root(this.row.operation) {
+            this.tally.add(vec![problem], || "while it was recorded".to_owned());
+        }
+        this.tally.time = start.elapsed();
+        Ok(this)
     }
 
-    /// Goes through the log once; says whether it came to its end.
-    pub fn replay(&mut self, programs: &Programs, effort: &Effort, seed: u64, limit: &Limit) -> Result<bool> {
+    /// Goes on with the passes until the limit, in `directory`, where images are made.
+    pub fn visit(&mut self, programs: &Programs, directory: &Path, seed: u64, limit: &Limit) -> Result<()> {
         let start = Instant::now();
-        let done = self.go_through(programs, effort, seed, limit).with_context(|| self.row.to_string());
+        let done = self.go_on(programs, directory, seed, limit).with_context(|| self.row.to_string());
         self.tally.time += start.elapsed();
         done
     }
 
-    fn go_through(&mut self, programs: &Programs, effort: &Effort, seed: u64, limit: &Limit) -> Result<bool> {
-        let Self { row, kit, recording, directory, seen, tally } = self;
+    fn go_on(&mut self, programs: &Programs, directory: &Path, seed: u64, limit: &Limit) -> Result<()> {
+        let Self { row, kit, recording, epochs, windows, keys, seen, known, position, tally, .. } = self;
         let events = &recording.events;
-        let images = Images::new(recording, directory)?;
-        let mut keys = Keys::new(recording)?;
-        let mut checker = Checker::new(recording, row.operation, programs, kit, &images.path, directory)?;
-        let windows = commit_windows(recording);
+        let mut images = Images::new(recording, directory)?;
+        keys.rewind();
+        for epoch in epochs.iter().take(position.epoch) {
+            keys.keep(events, &whole(epoch));
+            images.keep(events, &whole(epoch))?;
+        }
+        let mut checker =
+            Checker::new(recording, row.operation, programs, kit, known, &images.path, directory)?;
         let first_window = windows.iter().map(|window| window.start).min().unwrap_or(0);
-        for (number, epoch) in epochs(events).iter().enumerate() {
-            let (Some(first), Some(last)) = (epoch.writes.first(), epoch.writes.last()) else { continue };
-            if limit.windows_only && last.saturating_add(1) < first_window {
-                keys.keep(events, &whole(epoch));
-                images.keep(events, &whole(epoch))?;
-                continue;
-            }
-            let is_inside = windows.iter().any(|window| window.start <= *last && *first < window.end);
-            let never_torn = recording.layout.whole();
-            let effort = Effort { exhaustive: effort.exhaustive && is_inside, whole: never_torn, ..*effort };
-            let mut random = Random::new(seed.wrapping_mul(0x1_0000).wrapping_add(number as u64));
-            for kept in cuts(epoch, events, &effort, &mut random) {
+        while let Some(epoch) = epochs.get(position.epoch) {
+            let first = epoch.writes.first().copied().unwrap_or_default();
+            let last = epoch.writes.last().copied().unwrap_or_default();
+            let is_left_out = limit.windows_only && last.saturating_add(1) < first_window;
+            let at_switch = windows.iter().any(|window| window.start <= last && first < window.end);
+            let effort = pass::effort(position.pass, at_switch, recording.layout.whole());
+            let number = position.pass * 0x1_0000 + position.epoch;
+            let mut random = Random::new(seed.wrapping_mul(0x1_0000_0000).wrapping_add(number as u64));
+            let cuts = if is_left_out { Vec::new() } else { cuts(epoch, events, &effort, &mut random) };
+            for kept in cuts.iter().skip(position.cut) {
                 if Instant::now() > limit.until {
-                    return Ok(false);
+                    return Ok(());
                 }
-                if !seen.insert(keys.with(events, &kept)) {
+                position.cut += 1;
+                if !seen.insert(keys.with(events, kept)) {
                     continue;
                 }
-                images.make(events, &kept)?;
-                let problems = checker.check().with_context(|| describe(recording, epoch, &kept))?;
+                images.make(events, kept)?;
+                let problems = checker.check().with_context(|| describe(recording, epoch, kept))?;
                 tally.states += 1;
-                tally.runs = checker.runs;
-                if !problems.is_empty() {
-                    let place = || describe(recording, epoch, &kept);
-                    if tally.add(problems, place)
-                        && let Some(keep) = &limit.keep
-                    {
-                        images.make(events, &kept)?;
-                        images.copy_to(
-                            &keep.join(format!("{row}-{}.img", tally.findings.len()).replace(' ', "_")),
-                        )?;
-                    }
-                    if limit.first_finding && tally.neither + tally.flagged > 0 {
-                        return Ok(false);
-                    }
+                (tally.runs, tally.peer) = checker.runs();
+                if problems.is_empty() {
+                    continue;
+                }
+                let is_first = tally.add(problems, || describe(recording, epoch, kept));
+                if let Some(keep) = limit.keep.as_ref().filter(|_| is_first) {
+                    images.make(events, kept)?;
+                    let name = format!("{row}-{}.img", tally.findings.len());
+                    images.copy_to(&keep.join(name.replace([' ', '/'], "_")))?;
+                }
+                if limit.first_finding && tally.neither + tally.flagged > 0 {
+                    return Ok(());
                 }
             }
             keys.keep(events, &whole(epoch));
             images.keep(events, &whole(epoch))?;
+            (position.epoch, position.cut) = (position.epoch + 1, 0);
         }
-        Ok(true)
+        // The next visit begins the next pass.
+        let is_exhausted = position.pass >= pass::LAST && tally.states == self.states_before;
+        self.states_before = tally.states;
+        *position = position.next_pass();
+        self.is_done = is_exhausted || position.pass >= limit.passes;
+        Ok(())
     }
 
     /// How many events and epochs there are.
     pub fn size(&self) -> (usize, usize) {
-        let writes = epochs(&self.recording.events);
-        (writes.iter().map(|epoch: &Epoch| epoch.writes.len()).sum(), writes.len())
+        (self.epochs.iter().map(|epoch| epoch.writes.len()).sum(), self.epochs.len())
     }
 }
 

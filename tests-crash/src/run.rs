@@ -9,10 +9,10 @@ use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Parser, Subcommand};
 use rustix::mount::{MountPropagationFlags, mount_change};
 
-use crate::cuts::Effort;
 use crate::disk::{Kind, Layout};
 use crate::faults;
 use crate::kit::{Kit, Programs, Side};
+use crate::loader::Loader;
 use crate::mutant::{MUTANTS, Mutant};
 use crate::operation::{OPERATIONS, Operation};
 use crate::report;
@@ -25,8 +25,10 @@ use crate::workshop::Workshop;
 const INSIDE: &str = "OSTREE_RS_CRASH_INSIDE";
 /// What `--quick` may take for the states.
 const QUICK: Duration = Duration::from_secs(120);
-/// How long each mutant is looked for; where nothing else is done, it takes seconds.
+/// How long each mutant is looked for in a row; where nothing else is done, it takes seconds.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// How often the log of a row with a mutant is gone through.
+const PASSES: usize = 4;
 
 #[derive(Debug, Parser)]
 #[command(name = "crash", about = "Power cuts at every write", args_conflicts_with_subcommands = true)]
@@ -37,8 +39,8 @@ struct Options {
     /// Only these operations, or `all`, without mutants
     #[arg(long, value_name = "OP,…", value_delimiter = ',')]
     only: Vec<String>,
-    /// Only layouts with this name: ext4, xfs, btrfs, or with /boot of its own ext4+xfs and so on
-    #[arg(long, value_name = "ROOT[+BOOT]")]
+    /// Only layouts with this name: ext4, xfs, btrfs, with /boot of its own ext4+xfs and so on, with a boot loader's file ext4@grub
+    #[arg(long, value_name = "ROOT[+BOOT][@LOADER]")]
     layout: Option<String>,
     /// Which of the possible states are tried depends on it
     #[arg(long, value_name = "S", default_value_t = 1)]
@@ -117,31 +119,19 @@ fn inside(options: &Options) -> Result<bool> {
     let states = if options.quick { QUICK } else { Duration::from_secs(60 * options.minutes) };
     let limit = Limit {
         until: Instant::now() + states,
+        passes: if options.quick { 2 } else { usize::MAX },
         first_finding: false,
         windows_only: false,
         keep: Some(kept()),
     };
-    let rows = rows(options)?;
-    let rounds = if options.quick { 1 } else { usize::MAX };
-    println!("{}", report::head());
-    let places = if options.mutant.is_some() {
-        Vec::new()
-    } else {
-        schedule::run(&shop, rows, &limit, rounds, |place| {
-            // In one piece, for other rows are told at the same time.
-            let findings = match place {
-                Place::Ready(recorded, _) => report::findings(recorded),
-                _ => Vec::new(),
-            };
-            println!("{}", [vec![report::line(place)], findings].concat().join("\n"));
-        })
-    };
+    let rows = if options.mutant.is_some() { Vec::new() } else { rows(options)? };
+    let places = schedule::run(&shop, rows, &limit)?;
     println!("\nseed {}\n{}", options.seed, report::head());
     let mut failed = 0;
     for place in &places {
         println!("{}", report::line(place));
         match place {
-            Place::Ready(recorded, _) => {
+            Place::Ready(recorded) => {
                 for line in report::findings(recorded) {
                     println!("{line}");
                 }
@@ -174,6 +164,22 @@ fn layouts() -> Vec<Layout> {
     boots.into_iter().flat_map(|boot| kinds.map(|root| Layout::new(root, boot))).collect()
 }
 
+/// What changes the entries, where a boot loader has a file of its own: Debian's programs would have to run a tool for that.
+fn loader_rows() -> Vec<(&'static Operation, Layout)> {
+    const OPERATIONS_THERE: [&str; 4] = ["deploy", "stage", "kargs", "undeploy"];
+    let ext4 = Some(Kind::Ext4);
+    let layouts = [
+        Layout::new(Kind::Ext4, None).with(Loader::Grub),
+        Layout::new(Kind::Xfs, None).with(Loader::Grub),
+        Layout::new(Kind::Ext4, ext4).with(Loader::Grub),
+        Layout::new(Kind::Ext4, ext4).with(Loader::GrubGenerated),
+        Layout::new(Kind::Ext4, None).with(Loader::Extlinux),
+        Layout::new(Kind::Ext4, ext4).with(Loader::Extlinux),
+    ];
+    let operations = OPERATIONS.iter().filter(|operation| OPERATIONS_THERE.contains(&operation.name));
+    operations.flat_map(|operation| layouts.map(|layout| (operation, layout))).collect()
+}
+
 fn rows(options: &Options) -> Result<Vec<Row>> {
     let side = if options.theirs { Side::Theirs } else { Side::Ours };
     let mut rows = Vec::new();
@@ -182,13 +188,23 @@ fn rows(options: &Options) -> Result<Vec<Row>> {
             rows.push(Row { operation, layout, side, mutant: None });
         }
     }
+    if side == Side::Ours {
+        let more = loader_rows().into_iter();
+        rows.extend(more.map(|(operation, layout)| Row { operation, layout, side, mutant: None }));
+    }
     let only = &options.only;
     let is_all = only.is_empty() || only.iter().any(|name| name == "all");
     rows.retain(|row| is_all || only.iter().any(|name| name == row.operation.name));
     rows.retain(|row| options.layout.as_ref().is_none_or(|only| *only == row.layout.to_string()));
     rows.retain(|row| row.operation.peer || side == Side::Ours);
     if options.quick {
-        let quick = [("deploy", "ext4"), ("stage", "ext4"), ("deploy", "xfs"), ("deploy", "btrfs+ext4")];
+        let quick = [
+            ("deploy", "ext4"),
+            ("stage", "ext4"),
+            ("deploy", "xfs"),
+            ("deploy", "btrfs+ext4"),
+            ("deploy", "ext4@grub"),
+        ];
         rows.retain(|row| quick.contains(&(row.operation.name, row.layout.to_string().as_str())));
     }
     ensure!(!rows.is_empty(), "there is no such row");
@@ -211,16 +227,16 @@ fn mutants(shop: &Shop<'_>, options: &Options) -> Result<Vec<bool>> {
 }
 
 fn look_for(mutant: &Mutant, shop: &Shop<'_>) -> Result<bool> {
-    let until = Instant::now() + PATIENCE;
-    let limit = Limit { until, first_finding: true, windows_only: mutant.in_window, keep: None };
+    let directory = shop.workshop.directory(&format!("mutant-{}", mutant.name))?;
     for (name, layout) in mutant.rows {
         let operation: &Operation =
             OPERATIONS.iter().find(|operation| operation.name == *name).context("No such operation")?;
-        let row = Row { operation, layout: *layout, side: Side::Ours, mutant: Some(mutant.name) };
+        let row = Row { operation, layout: *layout, side: Side::Ours, mutant: Some(mutant.fault) };
         let mut recorded = Recorded::new(row, shop.kit, shop.workshop)?;
-        for (round, prefixes) in [(0, true), (1, false)] {
-            let effort = Effort { whole: Vec::new(), prefixes, samples: 8, exhaustive: !prefixes };
-            recorded.replay(shop.programs, &effort, shop.seed.wrapping_add(round), &limit)?;
+        let until = Instant::now() + PATIENCE;
+        let limit =
+            Limit { until, passes: PASSES, first_finding: true, windows_only: mutant.in_window, keep: None };
+        loop {
             let found = recorded.tally.findings.values().flat_map(|(_, finding)| &finding.problems);
             if let Some(problem) = found.into_iter().find(|problem| problem.fault != Fault::Unmountable) {
                 let problem: String = problem.text.chars().take(200).collect();
@@ -230,8 +246,12 @@ fn look_for(mutant: &Mutant, shop: &Shop<'_>) -> Result<bool> {
                 );
                 return Ok(true);
             }
+            if recorded.is_done || Instant::now() > until {
+                break;
+            }
+            recorded.visit(shop.programs, &directory, shop.seed, &limit)?;
         }
-        println!("not seen in {} states: {}", recorded.tally.states, recorded.row);
+        println!("{}: not seen in {} states: {}", mutant.name, recorded.tally.states, recorded.row);
     }
     println!("ALIVE  {} ({})", mutant.name, mutant.about);
     Ok(false)

@@ -1,23 +1,52 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which rows are gone through when: in rounds, a row a thread.
+//! Which row is visited when: always the one that has had the least time, a worker a row. So however long a run is, it is spread
+//! over all rows.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use crate::cuts::Effort;
+use anyhow::Result;
+
 use crate::kit::{Kit, Programs};
+use crate::report;
 use crate::row::{Limit, Recorded, Row};
 use crate::workshop::Workshop;
+
+/// How many visits a row gets in about the time that there is.
+const VISITS: u32 = 4;
+/// A visit begins with making the disk as it was at the end of the last one.
+const SHORTEST: Duration = Duration::from_secs(3);
+const LONGEST: Duration = Duration::from_secs(60);
+/// How often it is told how far all of it has come.
+const TELL: Duration = Duration::from_secs(30);
 
 /// A row on its way.
 pub(crate) enum Place {
     /// Its turn has not come.
     Waiting(Row),
-    /// It was recorded; how many rounds it has gone through.
-    Ready(Box<Recorded>, usize),
+    /// It was recorded.
+    Ready(Box<Recorded>),
     /// The test itself failed.
     Failed(Row, String),
+}
+
+impl Place {
+    pub(crate) fn recorded(&self) -> Option<&Recorded> {
+        match self {
+            Self::Ready(recorded) => Some(recorded),
+            Self::Waiting(_) | Self::Failed(..) => None,
+        }
+    }
+
+    /// The time that it has had; nothing if it does not want any more.
+    fn time(&self) -> Option<Duration> {
+        match self {
+            Self::Waiting(_) => Some(Duration::ZERO),
+            Self::Ready(recorded) => (!recorded.is_done).then_some(recorded.tally.time),
+            Self::Failed(..) => None,
+        }
+    }
 }
 
 /// What all rows share.
@@ -28,60 +57,80 @@ pub(crate) struct Shop<'a> {
     pub(crate) seed: u64,
 }
 
-/// Goes through all rows, first quickly, then ever more thoroughly, for as long as there is time. `tell` is called after
-/// each row and round.
-pub(crate) fn run(
-    shop: &Shop<'_>,
-    rows: Vec<Row>,
-    limit: &Limit,
-    rounds: usize,
-    tell: impl Fn(&Place) + Sync,
-) -> Vec<Place> {
-    let places: Vec<Mutex<Place>> = rows.into_iter().map(|row| Mutex::new(Place::Waiting(row))).collect();
-    // Most of a row's time is waiting for the kernel, which unmounts only after all processors have come by.
-    let threads = 4 * std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    for round in (0..rounds).take_while(|_| Instant::now() < limit.until) {
-        let next = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..threads.min(places.len()) {
-                scope.spawn(|| {
-                    while let Some(place) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        if Instant::now() > limit.until {
-                            break;
-                        }
-                        if let Ok(mut place) = place.lock() {
-                            step(shop, &mut place, limit, round);
-                            tell(&place);
-                        }
-                    }
-                });
+/// Visits all rows for as long as there is time.
+pub(crate) fn run(shop: &Shop<'_>, rows: Vec<Row>, limit: &Limit) -> Result<Vec<Place>> {
+    let start = Instant::now();
+    let count = u32::try_from(rows.len())?.max(1);
+    // A worker waits now and then: for the disk that is unmounted, and for programs.
+    let workers = 2 * std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let all = limit.until.saturating_duration_since(start) * u32::try_from(workers)?;
+    let visit = (all / count / VISITS).clamp(SHORTEST, LONGEST);
+    // A row that is being visited is taken out.
+    let places: Mutex<Vec<Option<Place>>> =
+        Mutex::new(rows.into_iter().map(|row| Some(Place::Waiting(row))).collect());
+    let told = Mutex::new(start);
+    let work = |number: usize| -> Result<()> {
+        let directory = shop.workshop.directory(&format!("worker-{number}"))?;
+        while let Some((index, mut place)) = next(&places, limit.until) {
+            let until = limit.until.min(Instant::now() + visit);
+            step(shop, &mut place, &directory, &Limit { until, ..limit.clone() });
+            let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(free) = places.get_mut(index) {
+                *free = Some(place);
             }
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.elapsed() > TELL {
+                *told = Instant::now();
+                let there: Vec<&Place> = places.iter().flatten().collect();
+                println!("{}", report::progress(&there, start.elapsed()));
+            }
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = (0..workers).map(|number| scope.spawn(move || work(number))).collect();
+        threads.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(done) => done,
+            Err(_) => anyhow::bail!("a worker has panicked"),
+        })
+    })?;
+    let places = places.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(places.into_iter().flatten().collect())
+}
+
+/// Takes out the row that has had the least time; waits if others have all that could still be visited.
+fn next(places: &Mutex<Vec<Option<Place>>>, until: Instant) -> Option<(usize, Place)> {
+    while Instant::now() < until {
+        let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = places.iter().enumerate().filter_map(|(index, place)| {
+            let time = place.as_ref()?.time()?;
+            Some((time, index))
         });
+        if let Some((_, index)) = wanted.min() {
+            return Some((index, places.get_mut(index)?.take()?));
+        }
+        if places.iter().all(Option::is_some) {
+            return None;
+        }
+        drop(places);
+        std::thread::sleep(Duration::from_millis(20));
     }
-    places.into_iter().filter_map(|place| place.into_inner().ok()).collect()
+    None
 }
 
-/// The work of one round.
-fn effort(round: usize) -> Effort {
-    Effort {
-        whole: Vec::new(),
-        prefixes: round == 0,
-        samples: if round == 0 { 2 } else { 8 },
-        exhaustive: round == 1,
-    }
-}
-
-fn step(shop: &Shop<'_>, place: &mut Place, limit: &Limit, round: usize) {
+fn step(shop: &Shop<'_>, place: &mut Place, directory: &Path, limit: &Limit) {
     if let Place::Waiting(row) = place {
         *place = match Recorded::new(row.clone(), shop.kit, shop.workshop) {
-            Ok(recorded) => Place::Ready(Box::new(recorded), 0),
+            Ok(recorded) => Place::Ready(Box::new(recorded)),
             Err(error) => Place::Failed(row.clone(), format!("{error:#}")),
         };
     }
-    let Place::Ready(recorded, done) = place else { return };
-    let seed = shop.seed.wrapping_mul(1000).wrapping_add(round as u64);
-    match recorded.replay(shop.programs, &effort(round), seed, limit) {
-        Ok(complete) => *done += usize::from(complete),
-        Err(error) => *place = Place::Failed(recorded.row.clone(), format!("{error:#}")),
+    let Place::Ready(recorded) = place else { return };
+    while !recorded.is_done && Instant::now() < limit.until {
+        if let Err(error) = recorded.visit(shop.programs, directory, shop.seed, limit) {
+            *place = Place::Failed(recorded.row.clone(), format!("{error:#}"));
+            return;
+        }
     }
 }

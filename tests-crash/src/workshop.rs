@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where images are made: an xfs in memory, whose files share their blocks until one of them is written to.
+//! Where images are made: in memory.
 //!
 //! Everything is mounted in a namespace of this process (see [`crate::main`]), so nothing is left behind.
 
-use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -17,7 +16,7 @@ use rustix::mount::{MountFlags, UnmountFlags};
 
 use crate::program::run;
 
-/// What the images may take of the memory. They are sparse, and share most of their blocks.
+/// What the images may take of the memory. They are sparse.
 const SIZE: &str = "12g";
 
 /// How long a file system may stay in use after its last user.
@@ -33,16 +32,10 @@ impl Workshop {
     /// Makes it below `dir`, an empty directory.
     #[context("Making a file system for the images in {}", dir.display())]
     pub fn new(dir: &Path) -> Result<Self> {
-        let (memory, path) = (dir.join("memory"), dir.join("images"));
-        std::fs::create_dir_all(&memory)?;
+        let path = dir.join("images");
         std::fs::create_dir_all(&path)?;
         let size = format!("size={SIZE}");
-        run("mount", ["-t", "tmpfs", "-o", &size, "tmpfs", &text(&memory)])?;
-        let image = memory.join("images.xfs");
-        File::create(&image)?.set_len(64 << 30)?;
-        run("mkfs.xfs", ["-q", "-K", "-m", "reflink=1", &text(&image)])?;
-        let device = Loop::attach(&image, 0, 0)?;
-        run("mount", ["-t", "xfs", "-o", "noatime", &text(&device.path), &text(&path)])?;
+        run("mount", ["-t", "tmpfs", "-o", &size, "tmpfs", &text(&path)])?;
         Ok(Self { path })
     }
 
@@ -52,11 +45,6 @@ impl Workshop {
         std::fs::create_dir_all(&path).with_context(|| format!("Making {}", path.display()))?;
         Ok(path)
     }
-}
-
-/// Makes `to` a copy of `from` that shares its blocks.
-pub(crate) fn clone_file(from: &File, to: &File) -> Result<()> {
-    rustix::fs::ioctl_ficlone(to, from).context("Sharing the blocks of an image")
 }
 
 /// A loop device, for as long as this lives or something is mounted from it.

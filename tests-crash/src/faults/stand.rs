@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::disk::{Attached, Layout, Mounted};
+use crate::image;
 use crate::kit::Kit;
 use crate::machine::Machine;
 use crate::menu::{Menu, MenuEntry};
 use crate::session::Session;
 use crate::snapshot::Snapshot;
-use crate::workshop::clone_file;
 
 /// A place where copies of machines run, one after the other.
 pub(super) struct Stand {
@@ -46,7 +46,7 @@ impl Stand {
     /// Starts a copy; with `booted` from the default of its menu.
     pub(super) fn start<'a>(&self, machine: &Machine, kit: &'a Kit, booted: bool) -> Result<System<'a>> {
         self.attached.wait()?;
-        clone_file(&File::open(&machine.image)?, &self.image)?;
+        image::copy(&File::open(&machine.image)?, &self.image)?;
         let mounted = self.attached.mount(&self.directory.join("root"))?;
         let (root, out) = (mounted.root.clone(), self.directory.join("out"));
         let mut system = System { root, kit, booted, out, session: None, mounted };

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A log is gone through again and again, each time more thoroughly: what matters most comes first, for a row may have time for
+//! the first passes only.
+
+use std::ops::Range;
+
+use crate::cuts::{ALL_SUBSETS, Effort};
+
+/// How far a row has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Position {
+    /// How often the log was gone through to its end.
+    pub pass: usize,
+    /// Epochs that are done in this pass.
+    pub epoch: usize,
+    /// Cuts of the next epoch that are done.
+    pub cut: usize,
+}
+
+impl Position {
+    /// The next pass, from the beginning.
+    pub(crate) fn next_pass(self) -> Self {
+        Self { pass: self.pass + 1, epoch: 0, cut: 0 }
+    }
+
+    /// What is known to have been tried.
+    pub(crate) fn coverage(self) -> &'static str {
+        match self.pass {
+            0 => "a part",
+            1 => "prefixes at switches, all flushes",
+            2 => "all prefixes, 2 samples",
+            3 => "and 10 samples, subsets of 6 at switches",
+            4 => "and 18 samples, subsets of 9 at switches",
+            5 => "and 26 samples, subsets of 12 at switches",
+            _ => "and more samples",
+        }
+    }
+}
+
+/// The passes behind this one differ in their random numbers alone.
+pub(crate) const LAST: usize = 4;
+
+/// The work of a pass at an epoch, which may be one in which a switch is made.
+pub(crate) fn effort(pass: usize, at_switch: bool, whole: Vec<Range<u64>>) -> Effort {
+    let (prefixes, samples, subsets) = match pass {
+        0 => (at_switch, 0, 0),
+        1 => (true, 2, 0),
+        2 => (false, 8, 6),
+        3 => (false, 8, 9),
+        _ => (false, 8, ALL_SUBSETS),
+    };
+    Effort { whole, prefixes, samples, subsets: if at_switch { subsets } else { 0 } }
+}
