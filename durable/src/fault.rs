@@ -30,6 +30,8 @@ pub enum Mutant {
     RunningRootNotPushed,
     /// `running-root-frozen`: the running root is frozen, without being asked to.
     RunningRootFrozen,
+    /// `first-file-by-rename`: a boot loader's first file is replaced by a rename, as if it replayed the journal.
+    FirstFileByRename,
     /// `write-errors-ignored`: what could not be written is taken for written.
     WriteErrorsIgnored,
 }
@@ -48,6 +50,7 @@ impl Mutant {
             Self::ProofBySync => "proof-by-sync",
             Self::RunningRootNotPushed => "running-root-not-pushed",
             Self::RunningRootFrozen => "running-root-frozen",
+            Self::FirstFileByRename => "first-file-by-rename",
             Self::WriteErrorsIgnored => "write-errors-ignored",
         }
     }

@@ -94,9 +94,9 @@ pub const MUTANTS: &[Mutant] = &[
         rows: &[("deploy-booted", XFS)],
     },
     Mutant {
-        name: "sweep-before-first-file",
-        fault: "sweep-before-prove",
-        about: "the old entries' files go before GRUB's first file leads to the new menu",
+        name: "first-file-by-rename",
+        fault: "first-file-by-rename",
+        about: "GRUB's first file is replaced as if GRUB replayed the journal",
         in_window: true,
         rows: &[("deploy", GENERATED)],
     },

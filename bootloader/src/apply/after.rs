@@ -12,7 +12,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use durable::{Proof, fault};
+use durable::Proof;
+use durable::fault::{self, Mutant};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
@@ -80,8 +81,8 @@ pub(super) fn run(
     fault::point("after-switch");
     let done = match after {
         AfterSwitch::Nothing => Ok(()),
-        AfterSwitch::Link { path, target } => link(boot, path, target),
-        AfterSwitch::Stub { path, text } => stub(boot, path, text),
+        AfterSwitch::Link { path, target } => link(boot, path, target, settings),
+        AfterSwitch::Stub { path, text } => stub(boot, path, text, settings),
         AfterSwitch::Run(tool) => run_tool(tool, places, settings),
     };
     if let Err(err) = done {
@@ -95,6 +96,12 @@ pub(super) fn run(
         }
         _ => proof,
     };
+    if let AfterSwitch::Link { path, .. } = after
+        && proof.is_proven()
+    {
+        let (dir, name) = parent(boot, path)?;
+        durable::remove_tree(dir.as_fd(), &temporary(name))?;
+    }
     remove(boot)?;
     Ok(proof)
 }
@@ -114,15 +121,29 @@ fn parent<'p>(boot: BorrowedFd<'_>, path: &'p str) -> Result<(std::os::fd::Owned
     Ok((opened, name))
 }
 
-fn link(boot: BorrowedFd<'_>, path: &str, target: &str) -> Result<()> {
+/// Under which name the link is made, and what was there stays until the change is proven.
+fn temporary(name: &str) -> String {
+    format!("{name}.tmp")
+}
+
+/// In the order of the switch itself, and for its reasons: the link gets to its place on the device, and is exchanged with what was
+/// there. A rename over that would free its inode, and a boot loader might find the old name with an inode that is empty.
+fn link(boot: BorrowedFd<'_>, path: &str, target: &str, settings: &Settings) -> Result<()> {
     let (dir, name) = parent(boot, path)?;
-    durable::switch_link(dir.as_fd(), name, target)
-        .with_context(|| format!("Making /boot/{path} a link to {target}"))
+    let exchange = || -> Result<()> {
+        if Mutant::FirstFileByRename.is_on() {
+            return durable::switch_link(dir.as_fd(), name, target);
+        }
+        durable::stage_link(dir.as_fd(), &temporary(name), target)?;
+        durable::prove(dir.as_fd(), settings.freezing)?;
+        durable::commit_link(dir.as_fd(), &temporary(name), name)
+    };
+    exchange().with_context(|| format!("Making /boot/{path} a link to {target}"))
 }
 
 /// Writes the stub beside the file, and exchanges the two: the one way on FAT that leaves one of them whole whatever a power cut
 /// finds. What was there stays as `NAME.old`.
-fn stub(boot: BorrowedFd<'_>, path: &str, text: &str) -> Result<()> {
+fn stub(boot: BorrowedFd<'_>, path: &str, text: &str, settings: &Settings) -> Result<()> {
     let (dir, name) = parent(boot, path)?;
     let old = format!("{name}.old");
     let exchange = || -> Result<()> {
@@ -131,6 +152,8 @@ fn stub(boot: BorrowedFd<'_>, path: &str, text: &str) -> Result<()> {
         durable::write_new(dir.as_fd(), &old, text.as_bytes(), FILE_MODE)?;
         let written = read_text(&dir, &old)?;
         ensure!(written.as_deref() == Some(text), "what was written to {old} reads back otherwise");
+        // To its place, where the file system has a journal.
+        durable::prove(dir.as_fd(), settings.freezing)?;
         match rustix::fs::renameat_with(&dir, &old, &dir, name, RenameFlags::EXCHANGE) {
             Ok(()) => {}
             Err(Errno::INVAL | Errno::NOSYS) => {
