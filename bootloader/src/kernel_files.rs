@@ -14,11 +14,12 @@
 //! `usr/lib/ostree-boot` or `boot`. They count when there is no kernel in `usr/lib/modules`, or when only they
 //! have an initramfs.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::{ErrorKind, Read};
 
 use formats::{Checksum, Hasher, version};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
+
+use crate::tree::ReadTree;
 
 /// Where trees of before 2017 have their kernel.
 const LEGACY_DIRS: [&str; 2] = ["usr/lib/ostree-boot", "boot"];
@@ -86,6 +87,15 @@ pub enum KernelError {
         /// What the kernel says.
         errno: Errno,
     },
+    /// A commit that cannot be read.
+    #[error("{0:#}")]
+    Commit(#[from] anyhow::Error),
+}
+
+impl KernelError {
+    pub(crate) fn read(path: &str, errno: Errno) -> Self {
+        Self::Read { path: path.to_owned(), errno }
+    }
 }
 
 impl KernelFiles {
@@ -93,9 +103,9 @@ impl KernelFiles {
     ///
     /// Of several kernels in `usr/lib/modules` the newest by version is taken: which is first in the
     /// directory is chance.
-    pub fn find(tree: BorrowedFd<'_>) -> Result<Self, KernelError> {
-        let legacy = legacy(tree)?;
-        match (modules(tree)?, legacy) {
+    pub fn find(tree: impl ReadTree) -> Result<Self, KernelError> {
+        let legacy = legacy(&tree)?;
+        match (modules(&tree)?, legacy) {
             (Some(modules), Some(legacy))
                 if modules.initramfs().is_none() && legacy.initramfs().is_some() =>
             {
@@ -108,23 +118,23 @@ impl KernelFiles {
     }
 
     /// The SHA-256 over kernel, initramfs and device trees, in this order; of a legacy layout what the names say.
-    pub fn boot_checksum(&self, tree: BorrowedFd<'_>) -> Result<Checksum, KernelError> {
+    pub fn boot_checksum(&self, tree: impl ReadTree) -> Result<Checksum, KernelError> {
         if let Some(stated) = self.stated {
             return Ok(stated);
         }
         let mut hasher = Hasher::new();
         let mut buffer = vec![0; 1 << 17];
         for file in self.files.iter().filter(|file| !matches!(file.kind, FileKind::Hmac | FileKind::Aboot)) {
-            let failed = |errno| KernelError::Read { path: file.source.clone(), errno };
-            let opened =
-                rustix::fs::openat(tree, &file.source, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-            let opened = opened.map_err(failed)?;
+            let mut opened = tree.open(&file.source)?;
             loop {
-                match rustix::io::read(&opened, &mut buffer) {
+                match opened.read(&mut buffer) {
                     Ok(0) => break,
                     Ok(read) => hasher.update(buffer.get(..read).unwrap_or_default()),
-                    Err(Errno::INTR) => {}
-                    Err(errno) => return Err(failed(errno)),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) => {
+                        let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+                        return Err(KernelError::read(&file.source, errno));
+                    }
                 }
             }
         }
@@ -148,12 +158,10 @@ impl KernelFiles {
 }
 
 /// The newest `usr/lib/modules/VERSION` with a kernel.
-fn modules(tree: BorrowedFd<'_>) -> Result<Option<KernelFiles>, KernelError> {
-    let Some(dir) = open_dir(tree, MODULES)? else { return Ok(None) };
+fn modules(tree: &impl ReadTree) -> Result<Option<KernelFiles>, KernelError> {
     let mut versions = Vec::new();
-    for name in list(&dir, MODULES)? {
-        let path = format!("{name}/vmlinuz");
-        if regular(&dir, &path)?.is_some() {
+    for name in tree.names(MODULES)?.unwrap_or_default() {
+        if tree.size(&format!("{MODULES}/{name}/vmlinuz"))?.is_some() {
             versions.push(name);
         }
     }
@@ -162,8 +170,9 @@ fn modules(tree: BorrowedFd<'_>) -> Result<Option<KernelFiles>, KernelError> {
     let at = format!("{MODULES}/{kver}");
     let mut files = Vec::new();
     let mut add = |kind, source: &str, name: String| -> Result<bool, KernelError> {
-        let size = regular(&dir, &format!("{kver}/{source}"))?;
-        files.extend(size.map(|size| BootFile { kind, source: format!("{at}/{source}"), name, size }));
+        let source = format!("{at}/{source}");
+        let size = tree.size(&source)?;
+        files.extend(size.map(|size| BootFile { kind, source, name, size }));
         Ok(size.is_some())
     };
     add(FileKind::Kernel, "vmlinuz", format!("vmlinuz-{kver}"))?;
@@ -172,7 +181,7 @@ fn modules(tree: BorrowedFd<'_>) -> Result<Option<KernelFiles>, KernelError> {
         add(FileKind::Initramfs, "initramfs", initramfs)?;
     }
     if !add(FileKind::DeviceTree, "devicetree", format!("devicetree-{kver}"))? {
-        for path in files_below(&dir, &format!("{kver}/dtb"), "dtb")? {
+        for path in files_below(tree, &format!("{at}/dtb"), "dtb")? {
             add(FileKind::DeviceTreeOf, &path, path.clone())?;
         }
     }
@@ -182,24 +191,24 @@ fn modules(tree: BorrowedFd<'_>) -> Result<Option<KernelFiles>, KernelError> {
 }
 
 /// The files of the legacy layout in the first of its directories that is there.
-fn legacy(tree: BorrowedFd<'_>) -> Result<Option<KernelFiles>, KernelError> {
+fn legacy(tree: &impl ReadTree) -> Result<Option<KernelFiles>, KernelError> {
     for path in LEGACY_DIRS {
-        if let Some(dir) = open_dir(tree, path)? {
-            return legacy_in(&dir, path);
+        if let Some(names) = tree.names(path)? {
+            return legacy_in(tree, path, &names);
         }
     }
     Ok(None)
 }
 
-fn legacy_in(dir: &OwnedFd, at: &str) -> Result<Option<KernelFiles>, KernelError> {
-    let names = list(dir, at)?;
+fn legacy_in(tree: &impl ReadTree, at: &str, names: &[String]) -> Result<Option<KernelFiles>, KernelError> {
     let find = |kind, prefix: &str| -> Result<Option<(BootFile, Checksum)>, KernelError> {
-        for source in names.iter().filter(|name| name.starts_with(prefix)) {
-            if let Some((name, checksum)) = source.rsplit_once('-')
+        for name in names.iter().filter(|name| name.starts_with(prefix)) {
+            let source = format!("{at}/{name}");
+            if let Some((name, checksum)) = name.rsplit_once('-')
                 && let Ok(checksum) = checksum.parse()
-                && let Some(size) = regular(dir, source)?
+                && let Some(size) = tree.size(&source)?
             {
-                let file = BootFile { kind, source: format!("{at}/{source}"), name: name.to_owned(), size };
+                let file = BootFile { kind, source, name: name.to_owned(), size };
                 return Ok(Some((file, checksum)));
             }
         }
@@ -219,21 +228,20 @@ fn legacy_in(dir: &OwnedFd, at: &str) -> Result<Option<KernelFiles>, KernelError
 }
 
 /// The regular files below a directory, sorted by name at every level; `path` is its path in the answer.
-fn files_below(dir: &OwnedFd, at: &str, path: &str) -> Result<Vec<String>, KernelError> {
+fn files_below(tree: &impl ReadTree, at: &str, path: &str) -> Result<Vec<String>, KernelError> {
     let mut todo = vec![(at.to_owned(), path.to_owned(), 0)];
     let mut found = Vec::new();
     while let Some((at, path, depth)) = todo.pop() {
-        let Some(here) = open_dir(dir.as_fd(), &at)? else {
+        let Some(mut names) = tree.names(&at)? else {
             // What is no directory is a file, or goes: C takes neither links nor devices for device trees.
-            if depth > 0 && regular(dir, &at)?.is_some() {
+            if depth > 0 && tree.size(&at)?.is_some() {
                 found.push(path);
             }
             continue;
         };
         if depth == MAX_DEPTH {
-            return Err(KernelError::Read { path: at, errno: Errno::NAMETOOLONG });
+            return Err(KernelError::read(&at, Errno::NAMETOOLONG));
         }
-        let mut names = list(&here, &at)?;
         names.sort();
         todo.extend(
             names.into_iter().rev().map(|name| (format!("{at}/{name}"), format!("{path}/{name}"), depth + 1)),
@@ -242,44 +250,10 @@ fn files_below(dir: &OwnedFd, at: &str, path: &str) -> Result<Vec<String>, Kerne
     Ok(found)
 }
 
-/// Opens a directory; what is not there, or is none, is `None`.
-fn open_dir(dir: BorrowedFd<'_>, path: &str) -> Result<Option<OwnedFd>, KernelError> {
-    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-    match rustix::fs::openat(dir, path, flags, Mode::empty()) {
-        Ok(opened) => Ok(Some(opened)),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-        Err(errno) => Err(KernelError::Read { path: path.to_owned(), errno }),
-    }
-}
-
-/// The names in a directory. One that is not UTF-8 cannot stand in a boot entry, and is no boot file.
-fn list(dir: &OwnedFd, path: &str) -> Result<Vec<String>, KernelError> {
-    let failed = |errno| KernelError::Read { path: path.to_owned(), errno };
-    let mut names = Vec::new();
-    for entry in Dir::read_from(dir).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        match entry.file_name().to_str() {
-            Ok("." | "..") | Err(_) => {}
-            Ok(name) => names.push(name.to_owned()),
-        }
-    }
-    Ok(names)
-}
-
-/// The size of a regular file (through links, as a kernel may be one); `None` for all else.
-fn regular(dir: &OwnedFd, path: &str) -> Result<Option<u64>, KernelError> {
-    match rustix::fs::statat(dir, path, AtFlags::empty()) {
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-            Ok(Some(u64::try_from(stat.st_size).unwrap_or(0)))
-        }
-        Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
-        Err(errno) => Err(KernelError::Read { path: path.to_owned(), errno }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsFd;
 
     /// Makes a tree of `(path, contents)` and looks at it.
     fn found(files: &[(&str, &str)]) -> Result<(Vec<String>, String), KernelError> {

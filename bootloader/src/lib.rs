@@ -24,6 +24,7 @@ mod plan;
 mod space;
 mod state;
 mod sweep;
+mod tree;
 
 pub use apply::{ApplyError, Outcome, Step, VerifyError};
 pub use entry::{BootEntry, NewInitrd, carried, overlay_initrds};
@@ -31,6 +32,7 @@ pub use former::{Record, prove_former};
 pub use kernel_files::{BootFile, FileKind, KernelError, KernelFiles};
 pub use loader::{AfterSwitch, Installed, Loader, LoaderError, Report, Tool, examine};
 pub use plan::{Change, CopyFile, NeededFile, NewFile, NewLink, PlanError, Settings, Slot, SwitchPlan};
-pub use space::{Frees, Shortage};
+pub use space::{Frees, Shortage, Space, boot_bytes, megabytes};
 pub use state::{BootState, ForeignFile, LoaderLink, Places, PresentEntry, Unreadable};
 pub use sweep::{Swept, leftovers, linked_deployments, sweep};
+pub use tree::ReadTree;

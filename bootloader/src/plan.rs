@@ -2,6 +2,7 @@
 //! A switch as plain data: what will be written where, in which order, before anything is.
 
 mod compose;
+mod foresee;
 mod print;
 
 use durable::Freezing;
@@ -25,6 +26,8 @@ pub struct Settings {
     pub offline: bool,
     /// The `ostree=` of the running system: what it names is never removed.
     pub running: Option<Bootlink>,
+    /// Names in `/boot/ostree` that a staged deployment will need: boot files that no entry names yet, and that stay.
+    pub awaited: Vec<String>,
     /// The boot loader.
     pub installed: Installed,
     /// A program that writes GRUB's configuration in place of the menu that is made here (`grub-mkconfig`): it is called

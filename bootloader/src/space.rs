@@ -33,6 +33,27 @@ pub struct Shortage {
     pub frees: Vec<Frees>,
 }
 
+/// The space of a file system, and what a plan takes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Space {
+    /// Bytes that are free.
+    pub free: u64,
+    /// Bytes of what has to be written, in whole blocks.
+    pub needed: u64,
+    /// Files that can still be made; unbounded where the file system makes room for them as it goes.
+    pub free_files: u64,
+    /// Files that have to be made.
+    pub needed_files: u64,
+}
+
+impl Space {
+    /// Whether all of it fits.
+    pub fn is_enough(&self) -> bool {
+        self.needed <= self.free && self.needed_files <= self.free_files
+    }
+}
+
 /// What removing one deployment would free.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -65,8 +86,8 @@ impl fmt::Display for Shortage {
     }
 }
 
-/// Rounded up: nobody frees too little by it.
-fn megabytes(bytes: u64) -> String {
+/// Bytes for a person. Rounded up: nobody frees too little by it.
+pub fn megabytes(bytes: u64) -> String {
     let tenths = bytes.div_ceil(100_000);
     format!("{}.{} MB", tenths / 10, tenths % 10)
 }
@@ -79,20 +100,29 @@ impl SwitchPlan {
         state: &BootState,
         settings: &Settings,
     ) -> Result<Option<Shortage>> {
-        if self.copy.is_empty() && self.entries.is_empty() {
+        let (space, block) = self.space_in_blocks(places, state)?;
+        if space.is_enough() {
             return Ok(None);
         }
+        let Space { free, needed, free_files, needed_files } = space;
+        let frees = frees(state, settings, block);
+        Ok(Some(Shortage { free, needed, free_files, needed_files, frees }))
+    }
+
+    /// The space of `/boot`, and what the plan takes of it until it sweeps.
+    pub fn space(&self, places: Places<'_>, state: &BootState) -> Result<Space> {
+        self.space_in_blocks(places, state).map(|(space, _)| space)
+    }
+
+    fn space_in_blocks(&self, places: Places<'_>, state: &BootState) -> Result<(Space, u64)> {
         let fs = rustix::fs::fstatvfs(places.boot).context("Asking for free space in /boot")?;
         let block = fs.f_frsize.max(1);
         let free = fs.f_bavail.saturating_mul(block);
         // btrfs and FAT have no fixed number of files, and say 0.
         let free_files = if fs.f_files == 0 { u64::MAX } else { fs.f_favail };
-        let (needed, needed_files) = self.needed(state, block);
-        if needed <= free && needed_files <= free_files {
-            return Ok(None);
-        }
-        let frees = frees(state, settings, block);
-        Ok(Some(Shortage { free, needed, free_files, needed_files, frees }))
+        let nothing = self.copy.is_empty() && self.entries.is_empty();
+        let (needed, needed_files) = if nothing { (0, 0) } else { self.needed(state, block) };
+        Ok((Space { free, needed, free_files, needed_files }, block))
     }
 
     /// Bytes in whole blocks, with the margin, and files. Where a file becomes a link to the deployment's, none for it.
@@ -117,14 +147,13 @@ impl SwitchPlan {
         }
         (blocks.saturating_mul(block).saturating_add(MARGIN), count)
     }
+}
 
-    /// Bytes of the boot files that carrying the plan out will free in the end.
-    pub fn will_free(&self, places: Places<'_>, state: &BootState) -> Result<u64> {
-        let block =
-            rustix::fs::fstatvfs(places.boot).context("Asking for free space in /boot")?.f_frsize.max(1);
-        let dirs = self.sweep.iter().filter_map(|path| path.strip_prefix("/boot/ostree/"));
-        Ok(dirs.map(|dir| size_of(state, dir, block)).fold(0, u64::saturating_add))
-    }
+/// Bytes of those boot files that lie at these paths, which begin with `/boot/ostree/`; other paths count for nothing.
+pub fn boot_bytes(places: Places<'_>, state: &BootState, paths: &[String]) -> Result<u64> {
+    let block = rustix::fs::fstatvfs(places.boot).context("Asking for free space in /boot")?.f_frsize.max(1);
+    let dirs = paths.iter().filter_map(|path| path.strip_prefix("/boot/ostree/"));
+    Ok(dirs.map(|dir| size_of(state, dir, block)).fold(0, u64::saturating_add))
 }
 
 /// The directories on the way to a file.

@@ -59,6 +59,9 @@ fn boot_files(state: &BootState, entries: &[String], settings: &Settings) -> Vec
     let running = settings.running.as_ref().map(|link| format!("{}-{}", link.stateroot, link.boot_checksum));
     // By a path of a boot file, or by the `ostree=` of an entry whose other lines are damaged.
     let is_named = |name: &str| {
+        if settings.awaited.iter().any(|awaited| awaited == name) {
+            return true;
+        }
         let in_link = name.rsplit_once('-').map(|(stateroot, checksum)| format!("/{stateroot}/{checksum}/"));
         texts
             .iter()

@@ -124,12 +124,36 @@ impl KernelArgs {
         Ok(())
     }
 
+    /// Drops this very argument, quotes aside, wherever it stands; says whether it was there.
+    pub fn delete_exactly(&mut self, arg: &str) -> bool {
+        let before = self.args.len();
+        self.args.retain(|present| split(present) != split(arg));
+        self.args.len() != before
+    }
+
     /// As [`Self::delete`], but an argument that is not there is no error.
     pub fn delete_if_present(&mut self, arg: &str) -> Result<(), EditError> {
         match self.delete(arg) {
             Err(EditError::NoKey(_) | EditError::NoArg(_)) => Ok(()),
             other => other,
         }
+    }
+
+    /// What is different in `after`: `-ARG` for each that is gone, `+ARG` for each that is new, a line each. `ostree=` is
+    /// left out, since it belongs to the boot entry.
+    pub fn diff(&self, after: &Self) -> String {
+        let only_in = |here: &Self, there: &Self, sign: char| -> String {
+            let mut left: Vec<&str> = there.iter().collect();
+            let mut lines = String::new();
+            for arg in here.iter().filter(|arg| split(arg).0 != "ostree") {
+                match left.iter().position(|other| split(other) == split(arg)) {
+                    Some(at) => drop(left.swap_remove(at)),
+                    None => lines.push_str(&format!("{sign}{arg}\n")),
+                }
+            }
+            lines
+        };
+        only_in(self, after, '-') + &only_in(after, self, '+')
     }
 
     /// Where the arguments with this key stand; none is an error.
@@ -189,6 +213,19 @@ mod tests {
         }
         assert_eq!(args("ostree=/1 ostree=/2").first("ostree"), Some(Some("/1")));
         assert_eq!(args("ostree=/1 ostree=/2").last("ostree"), Some(Some("/2")));
+    }
+
+    #[test]
+    fn what_is_different() {
+        for (before, after, expected) in [
+            ("", "", ""),
+            ("a b=1 ostree=/x", "b=1 ostree=/y a", ""),
+            ("a b=1", "b=2 c", "-a\n-b=1\n+b=2\n+c\n"),
+            ("a a", "a", "-a\n"),
+            ("a=\"x\"", "a=x", ""),
+        ] {
+            assert_eq!(args(before).diff(&args(after)), expected, "{before:?} {after:?}");
+        }
     }
 
     #[test]

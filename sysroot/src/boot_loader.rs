@@ -21,8 +21,9 @@ impl Sysroot {
     pub fn regenerate(&self, lock: &Lock) -> Result<Switched> {
         let loaded = self.load()?;
         let settings = Settings { rewrite: true, ..self.boot_settings(&loaded)? };
-        let items: Vec<Item<'_>> = (0..loaded.deployments.len()).map(Item::old).collect();
-        self.switch_menu_with(lock, &loaded, &items, false, &settings)
+        let items: Vec<Item> = (0..loaded.deployments.len()).map(Item::old).collect();
+        let menu = self.plan_menu(&loaded, &items, false, settings)?;
+        self.switch_menu(lock, &loaded, &menu)
     }
 
     /// The entries of a set for `grub-mkconfig`; without a number those of the chosen one.

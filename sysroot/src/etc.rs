@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use durable::fault;
 use etc_merge::{Change, Changes, Plan, Report, Target, Trees, What};
-use formats::etc_policy::Policies;
 use fn_error_context::context;
+use formats::etc_policy::Policies;
 use rustix::fs::{AtFlags, StatxFlags};
 use rustix::io::Errno;
 

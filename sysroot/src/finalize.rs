@@ -106,9 +106,10 @@ impl Sysroot {
         let anchor = retention::merge_deployment(all, &path.stateroot);
         let keep = Retention::of_words(&record.retain);
         let list = retention::arrange(all, &path.stateroot, anchor, keep, !record.not_as_default);
-        let item = |item: &Option<usize>| item.map_or(Item::New(&new), Item::old);
-        let items: Vec<Item<'_>> = list.iter().map(item).collect();
-        let switched = self.switch_menu(&lock, &loaded, &items, false)?;
+        let item = |item: &Option<usize>| item.map_or_else(|| Item::New(Box::new(new.clone())), Item::old);
+        let items: Vec<Item> = list.iter().map(item).collect();
+        let menu = self.plan_menu(&loaded, &items, false, self.boot_settings(&loaded)?)?;
+        let switched = self.switch_menu(&lock, &loaded, &menu)?;
         Ok(Finalized::Done(Box::new(Deployed {
             etc: done.counts,
             clashes: done.clashes,
@@ -136,6 +137,7 @@ impl Sysroot {
             kernel_args,
             boot_checksum: Some(record.target.boot_checksum),
             overlay_initrds: record.overlay_initrds.clone(),
+            initrd_files: Vec::new(),
             extra: record.extra.clone(),
         }
     }

@@ -49,6 +49,14 @@ impl Loaded {
         self.deployments.iter().position(|d| d.booted)
     }
 
+    /// Names in `/boot/ostree` of what the staged deployment has brought there already.
+    pub(crate) fn awaited(&self) -> Vec<String> {
+        let Some(record) = &self.staged else { return Vec::new() };
+        let own = format!("{}-{}", record.target.path.stateroot, record.target.boot_checksum);
+        let more = record.overlay_initrds.iter().map(|checksum| format!("{checksum}.img"));
+        std::iter::once(own).chain(more).collect()
+    }
+
     /// How many deployments are in the boot menu.
     pub(crate) fn menu_len(&self) -> usize {
         self.deployments.iter().filter(|d| !d.staged && !d.unlisted).count()

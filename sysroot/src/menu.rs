@@ -4,15 +4,17 @@
 use anyhow::Result;
 use bootloader::{Change, Outcome, Settings, SwitchPlan};
 use formats::bootlink::DeploymentPath;
+use formats::kernel_args::KernelArgs;
 use formats::staged::Staged;
 use log::warn;
 
 use crate::cleanup::Cleaned;
-use crate::entries::Item;
+use crate::entries::{self, Item};
 use crate::load::Loaded;
 use crate::lock::Lock;
+use crate::room::Room;
 use crate::sysroot::Sysroot;
-use crate::{entries, staged};
+use crate::{overlay_initrds, staged};
 
 /// What a new menu has changed.
 #[derive(Debug)]
@@ -44,58 +46,97 @@ impl Switched {
     }
 }
 
-impl Sysroot {
-    /// Switches to the menu of `items` and removes what no entry names any more.
-    ///
-    /// A staged deployment stays staged if it is the first of them; else it is given up.
-    pub(crate) fn switch_menu(
-        &self,
-        lock: &Lock,
-        loaded: &Loaded,
-        items: &[Item<'_>],
-        prune: bool,
-    ) -> Result<Switched> {
-        self.switch_menu_with(lock, loaded, items, prune, &self.boot_settings(loaded)?)
-    }
+/// What becomes of the staged deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Staging {
+    /// There is none, or it stays as it is.
+    Stays,
+    /// It gets other kernel arguments.
+    Edited(KernelArgs),
+    /// It is not the first any more, and is given up.
+    GivenUp(DeploymentPath),
+}
 
-    /// The same with settings that are not those of the configuration alone.
-    pub(crate) fn switch_menu_with(
+/// A menu to be switched to.
+#[derive(Debug, Clone)]
+pub(crate) struct MenuPlan {
+    /// Its deployments, without the staged one.
+    pub(crate) items: Vec<Item>,
+    pub(crate) staging: Staging,
+    /// What goes first so that the rest has room.
+    pub(crate) room: Option<Room>,
+    /// The switch, after that.
+    pub(crate) switch: SwitchPlan,
+    pub(crate) prune: bool,
+    pub(crate) settings: Settings,
+}
+
+impl Sysroot {
+    /// Plans the switch to the menu of `items`. A staged deployment stays staged if it is the first of them; else it is
+    /// given up.
+    pub(crate) fn plan_menu(
         &self,
-        lock: &Lock,
         loaded: &Loaded,
-        items: &[Item<'_>],
+        items: &[Item],
         prune: bool,
-        settings: &Settings,
-    ) -> Result<Switched> {
-        let is_staged = |item: &Item<'_>| match item {
+        mut settings: Settings,
+    ) -> Result<MenuPlan> {
+        let is_staged = |item: &Item| match item {
             Item::Old { index, .. } => loaded.deployments.get(*index).is_some_and(|d| d.staged),
             Item::New(_) => false,
         };
-        let kept = items.first().filter(|item| is_staged(item));
-        let mut items: Vec<Item<'_>> = items.iter().filter(|item| !is_staged(item)).cloned().collect();
-        let count_change = count(items.len()) - count(loaded.menu_len());
-        let entries = entries::compose(self, loaded, &items)?;
-        let mut plan = SwitchPlan::new(&loaded.boot, &entries, settings)?;
-        if let Some((now, moved)) = self.make_room(loaded, &items, &plan, settings)? {
-            items = moved;
-            plan = SwitchPlan::new(&now.boot, &entries::compose(self, &now, &items)?, settings)?;
+        let staging = match (&loaded.staged, items.first().filter(|item| is_staged(item))) {
+            (Some(_), Some(Item::Old { kernel_args: Some(args), .. })) => Staging::Edited(args.clone()),
+            (Some(record), None) => Staging::GivenUp(record.target.path.clone()),
+            _ => Staging::Stays,
+        };
+        if let Staging::GivenUp(_) = staging {
+            settings.awaited.clear();
         }
+        let items: Vec<Item> = items.iter().filter(|item| !is_staged(item)).cloned().collect();
+        let entries = entries::compose(self, loaded, &items)?;
+        let mut switch = SwitchPlan::new(&loaded.boot, &entries, &settings)?;
+        let room = self.plan_room(loaded, &items, &switch, &settings)?;
+        if let Some(fewer) = room.as_ref().and_then(|room| room.fewer.as_ref()) {
+            switch = SwitchPlan::new(&fewer.foresee(&loaded.boot), &entries, &settings)?;
+        }
+        Ok(MenuPlan { items, staging, room, switch, prune, settings })
+    }
+
+    /// Switches, and removes what no entry names any more.
+    pub(crate) fn switch_menu(&self, lock: &Lock, loaded: &Loaded, menu: &MenuPlan) -> Result<Switched> {
+        let MenuPlan { items, settings, .. } = menu;
+        let count_change = count(items.len()) - count(loaded.menu_len());
+        // Again: what is new is there now, and no longer only planned.
+        let plan = match &menu.room {
+            None => SwitchPlan::new(&loaded.boot, &entries::compose(self, loaded, items)?, settings)?,
+            Some(room) => {
+                let (now, moved) = self.make_room(loaded, items, room, settings)?;
+                SwitchPlan::new(&now.boot, &entries::compose(self, &now, &moved)?, settings)?
+            }
+        };
         let outcome = plan.apply(self.places(), settings)?;
-        let unstaged = match (&loaded.staged, kept) {
-            (Some(record), Some(Item::Old { kernel_args: Some(args), .. })) => {
+        let mut unstaged = None;
+        match (&loaded.staged, &menu.staging) {
+            (Some(record), Staging::Edited(args)) => {
                 let kernel_args = Some(args.iter().map(str::to_owned).collect());
                 staged::write(&Staged { kernel_args, ..record.clone() })?;
-                None
             }
-            (Some(record), None) => {
+            (Some(record), Staging::GivenUp(path)) => {
                 staged::remove()?;
-                Some(record.target.path.clone())
+                overlay_initrds::forget(&record.overlay_initrds);
+                unstaged = Some(path.clone());
             }
-            _ => None,
-        };
+            _ => {}
+        }
+        for item in items {
+            if let Item::New(new) = item {
+                overlay_initrds::forget(&new.overlay_initrds);
+            }
+        }
         self.touch()?;
         // The switch is made; that something old is still there is no reason to call it failed.
-        let cleaned = self.clean_up(lock, settings, prune).unwrap_or_else(|error| {
+        let cleaned = self.clean_up(lock, settings, menu.prune).unwrap_or_else(|error| {
             warn!("{error:#}; `ostree admin cleanup` tries again");
             Cleaned::default()
         });

@@ -10,15 +10,24 @@ use crate::deployment::{Deployment, Origin};
 use crate::lock::Lock;
 use crate::sysroot::Sysroot;
 
+impl Deployment {
+    /// Its origin, pinned or not; `None` where it is so already.
+    pub(crate) fn with_pin(&self, on: bool) -> Result<Option<Origin>> {
+        if self.origin.pinned() == on {
+            return Ok(None);
+        }
+        ensure!(!self.staged, "Cannot pin staged deployment: pin it once it is booted");
+        Ok(Some(self.origin.clone().with_pin(on)))
+    }
+}
+
 impl Sysroot {
     /// Pins or unpins a deployment; says whether that changed anything.
     pub fn pin(&self, lock: &Lock, deployment: &Deployment, on: bool) -> Result<bool> {
-        if deployment.origin.pinned() == on {
-            return Ok(false);
+        match deployment.with_pin(on)? {
+            Some(origin) => self.set_origin(lock, &deployment.path, &origin).map(|()| true),
+            None => Ok(false),
         }
-        ensure!(!deployment.staged, "Cannot pin staged deployment: pin it once it is booted");
-        let origin = deployment.origin.clone().with_pin(on);
-        self.set_origin(lock, &deployment.path, &origin).map(|()| true)
     }
 
     /// Replaces a deployment's origin.

@@ -19,9 +19,9 @@ use crate::init::make_dir;
 /// Where they wait.
 const INITRDS: &str = "/run/ostree/staged-initrds";
 
-/// The initrds among these that are not in `/boot`, and where they wait.
+/// The initrds among these that are not in `/boot`, and where they wait, or which of the `files` will.
 #[context("Looking for initrds in {INITRDS}")]
-pub(crate) fn waiting(checksums: &[Checksum]) -> Result<Vec<NewInitrd>> {
+pub(crate) fn waiting(checksums: &[Checksum], files: &[OverlayInitrd]) -> Result<Vec<NewInitrd>> {
     let mut found = Vec::new();
     for checksum in checksums {
         let path = format!("{INITRDS}/{checksum}");
@@ -30,12 +30,25 @@ pub(crate) fn waiting(checksums: &[Checksum]) -> Result<Vec<NewInitrd>> {
                 let size = u64::try_from(stat.st_size).unwrap_or(0);
                 found.push(NewInitrd { checksum: *checksum, path, size });
             }
+            Err(Errno::NOENT) if let Some(file) = files.iter().find(|file| file.checksum == *checksum) => {
+                found.push(NewInitrd { checksum: *checksum, path, size: file.size });
+            }
             // Then it is in `/boot`, or the switch is refused.
             Err(Errno::NOENT) => {}
             Err(error) => return Err(error).with_context(|| format!("Looking at {checksum}")),
         }
     }
     Ok(found)
+}
+
+/// They are in `/boot` now, or not wanted any more. What stays is volatile, so nobody is stopped by it.
+pub(crate) fn forget(checksums: &[Checksum]) {
+    for checksum in checksums {
+        match rustix::fs::unlink(format!("{INITRDS}/{checksum}")) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => log::debug!("Removing {INITRDS}/{checksum}: {error}"),
+        }
+    }
 }
 
 /// A file with an initrd.
@@ -47,12 +60,15 @@ pub struct OverlayInitrd {
     /// Over its contents.
     #[serde(serialize_with = "as_text")]
     pub checksum: Checksum,
+    /// Bytes.
+    pub size: u64,
 }
 
 impl OverlayInitrd {
     /// Looks at a file.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        Ok(Self { checksum: Checksum::of(&contents(path)?), path: path.to_owned() })
+        let contents = contents(path)?;
+        Ok(Self { checksum: Checksum::of(&contents), path: path.to_owned(), size: contents.len() as u64 })
     }
 
     /// Puts it where initrds wait: the file may be gone when it is needed.

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Changes of the boot menu that make no new deployment: another default, one less, other kernel arguments.
 
-use anyhow::{Context, Result};
-use formats::kernel_args::KernelArgs;
+use anyhow::Result;
 
+use crate::deploy::Edits;
 use crate::deployment::Deployment;
-use crate::entries::Item;
 use crate::load::Loaded;
 use crate::lock::Lock;
 use crate::menu::Switched;
+use crate::plan::Request;
 use crate::sysroot::Sysroot;
 
 /// Why a change of the menu cannot be.
@@ -69,7 +69,7 @@ impl Loaded {
 }
 
 /// The menu without one deployment.
-fn without(all: &[Deployment], index: usize) -> Result<Vec<usize>, ReorderError> {
+pub(crate) fn without(all: &[Deployment], index: usize) -> Result<Vec<usize>, ReorderError> {
     match all.get(index) {
         Some(d) if d.booted => Err(ReorderError::Booted(index)),
         _ => Ok((0..all.len()).filter(|&i| i != index).collect()),
@@ -77,13 +77,13 @@ fn without(all: &[Deployment], index: usize) -> Result<Vec<usize>, ReorderError>
 }
 
 /// The menu with one deployment in front.
-fn with_default(count: usize, index: usize) -> Vec<usize> {
+pub(crate) fn with_default(count: usize, index: usize) -> Vec<usize> {
     std::iter::once(index).chain((0..count).filter(|&i| i != index)).collect()
 }
 
 /// The deployment to go back to: an upgrade that was not booted yet is undone by going back to the running
 /// system; otherwise it is the one behind that. Of a root that is not running, the second in the menu.
-fn rollback_target(loaded: &Loaded) -> Option<usize> {
+pub(crate) fn rollback_target(loaded: &Loaded) -> Option<usize> {
     match (loaded.find(Which::Booted), loaded.find(Which::Pending)) {
         (Some(booted), Some(_)) => Some(booted),
         (Some(_), None) => loaded.find(Which::Rollback),
@@ -94,45 +94,29 @@ fn rollback_target(loaded: &Loaded) -> Option<usize> {
 impl Sysroot {
     /// Takes a deployment out of the menu and removes it.
     pub fn undeploy(&self, lock: &Lock, index: usize) -> Result<Switched> {
-        let loaded = self.load()?;
-        let list = without(&loaded.deployments, loaded.check(index)?)?;
-        self.reorder(lock, &loaded, &list)
+        self.change_menu(lock, &Request::Undeploy(index))
     }
 
     /// Makes a deployment the default.
     pub fn set_default(&self, lock: &Lock, index: usize) -> Result<Switched> {
-        let loaded = self.load()?;
-        let list = with_default(loaded.deployments.len(), loaded.check(index)?);
-        self.reorder(lock, &loaded, &list)
+        self.change_menu(lock, &Request::SetDefault(index))
     }
 
     /// Makes the deployment to go back to the default, and gives its former place.
     pub fn rollback(&self, lock: &Lock) -> Result<(usize, Switched)> {
-        let loaded = self.load()?;
-        let index = rollback_target(&loaded).ok_or(ReorderError::NothingToRollBackTo)?;
-        let list = with_default(loaded.deployments.len(), index);
-        Ok((index, self.reorder(lock, &loaded, &list)?))
+        let index = rollback_target(&self.load()?).ok_or(ReorderError::NothingToRollBackTo)?;
+        Ok((index, self.change_menu(lock, &Request::Rollback)?))
     }
 
-    /// Edits the kernel arguments of deployments in place: `edit` gets each one's, and says whether it changed
-    /// them.
-    pub fn edit_kernel_args(
-        &self,
-        lock: &Lock,
-        mut edit: impl FnMut(usize, &mut KernelArgs) -> Result<bool>,
-    ) -> Result<Switched> {
-        let loaded = self.load()?;
-        let mut items = Vec::new();
-        for (index, deployment) in loaded.deployments.iter().enumerate() {
-            let mut args = deployment.kernel_args();
-            let changed = edit(index, &mut args).with_context(|| format!("Editing deployment {index}"))?;
-            items.push(Item::Old { index, kernel_args: changed.then_some(args) });
-        }
-        self.switch_menu(lock, &loaded, &items, false)
+    /// Edits the kernel arguments of a deployment in place, or of all.
+    pub fn edit_kernel_args(&self, lock: &Lock, index: Option<usize>, edits: &Edits) -> Result<Switched> {
+        self.change_menu(lock, &Request::KernelArgs { index, edits: edits.clone() })
     }
 
-    fn reorder(&self, lock: &Lock, loaded: &Loaded, list: &[usize]) -> Result<Switched> {
-        let items: Vec<Item<'_>> = list.iter().map(|&index| Item::old(index)).collect();
-        self.switch_menu(lock, loaded, &items, true)
+    fn change_menu(&self, lock: &Lock, request: &Request) -> Result<Switched> {
+        let loaded = self.load()?;
+        let (items, prune) = request.items(&loaded)?;
+        let menu = self.plan_menu(&loaded, &items, prune, self.boot_settings(&loaded)?)?;
+        self.switch_menu(lock, &loaded, &menu)
     }
 }

@@ -3,7 +3,7 @@
 //! go first, in a switch of their own. Their trees go with the next cleanup.
 
 use anyhow::{Context, Result};
-use bootloader::{Settings, SwitchPlan};
+use bootloader::{ApplyError, Settings, SwitchPlan};
 
 use crate::entries::{self, Item};
 use crate::load::Loaded;
@@ -12,56 +12,85 @@ use crate::sysroot::Sysroot;
 /// What the C tools read such wishes from.
 const OPTIONS: &str = "OSTREE_SYSROOT_OPTS";
 
-/// A menu with fewer deployments, and the places of the wanted ones in it.
-pub(crate) type Fewer<'a> = (Loaded, Vec<Item<'a>>);
+/// What goes first, so that a switch has room in `/boot`.
+#[derive(Debug, Clone)]
+pub(crate) struct Room {
+    /// Boot files that nothing names, and what else a switch has left behind.
+    pub(crate) sweep: Vec<String>,
+    /// The switch to a menu without the deployments that go anyway, where the sweep is not enough.
+    pub(crate) fewer: Option<SwitchPlan>,
+}
 
 impl Sysroot {
-    /// Takes the deployments that are not among `items` out of the menu, if `plan`, which is the switch to the items, has room in `/boot` only
-    /// without them. `None` where it has room, and where this would not help: then the plan is refused for what is missing.
+    /// What has to go before `plan`, the switch to `items`, has room in `/boot`. `None` where it has room.
     ///
-    /// Only of a running system, which is among the items, with a `/boot` of its own, and only if this switch can be proven: the next one
-    /// follows at once.
-    pub(crate) fn make_room<'a>(
+    /// Deployments go only of a running system, which is among the items, with a `/boot` of its own.
+    ///
+    /// Errors: [`ApplyError::NoSpace`], where nothing of this would help.
+    pub(crate) fn plan_room(
         &self,
         loaded: &Loaded,
-        items: &[Item<'a>],
+        items: &[Item],
         plan: &SwitchPlan,
         settings: &Settings,
-    ) -> Result<Option<Fewer<'a>>> {
-        if loaded.boot.boot_on_root || plan.shortage(self.places(), &loaded.boot, settings)?.is_none() {
-            return Ok(None);
+    ) -> Result<Option<Room>> {
+        let Some(shortage) = plan.shortage(self.places(), &loaded.boot, settings)? else { return Ok(None) };
+        let refused = ApplyError::NoSpace(shortage.clone());
+        if loaded.boot.boot_on_root {
+            return Err(refused.into());
         }
-        // An earlier staged deployment may have left boot files that nothing names.
-        bootloader::sweep(self.places(), settings)?;
-        let swept = self.load()?;
-        let items = moved(items, loaded, &swept)?;
-        let Some(shortage) = plan.shortage(self.places(), &swept.boot, settings)? else {
-            return Ok(Some((swept, items)));
+        let enough = |paths: &[String]| -> Result<bool> {
+            let free = shortage.free.saturating_add(self.boot_bytes(loaded, paths)?);
+            // What goes are whole directories: a file for each that is needed.
+            Ok(free >= shortage.needed && (shortage.free_files >= shortage.needed_files || !paths.is_empty()))
         };
+        // An earlier staged deployment may have left boot files that nothing names.
+        let sweep = bootloader::leftovers(&loaded.boot, settings);
+        if enough(&sweep)? {
+            return Ok(Some(Room { sweep, fewer: None }));
+        }
         let unwanted =
             std::env::var(OPTIONS).is_ok_and(|words| words.split(',').any(|w| w == "no-early-prune"));
-        let loaded = &swept;
-        let Some(kept) = kept(loaded, &items).filter(|_| !unwanted) else { return Ok(None) };
-        let entries = entries::compose(self, loaded, &kept)?;
-        let fewer = SwitchPlan::new(&loaded.boot, &entries, settings)?;
-        let room = shortage.free.saturating_add(fewer.will_free(self.places(), &loaded.boot)?);
-        let proven = durable::prove(self.places().boot, settings.freezing)?.is_proven();
-        if room < shortage.needed || !proven || fewer.check(self.places(), settings).is_err() {
-            return Ok(None);
+        let Some(kept) = kept(loaded, items).filter(|_| !unwanted) else { return Err(refused.into()) };
+        let fewer = SwitchPlan::new(&loaded.boot, &entries::compose(self, loaded, &kept)?, settings)?;
+        if !enough(&fewer.sweep)? {
+            return Err(refused.into());
         }
-        log::warn!(
-            "/boot has no room for the old and the new boot files together: removing first what is to go"
-        );
-        fewer.apply(self.places(), settings).context("Making room in /boot")?;
+        Ok(Some(Room { sweep, fewer: Some(fewer) }))
+    }
+
+    /// Makes it, and gives what is there afterwards and the items by their new places. Nothing goes from the menu if that
+    /// could not be proven, since the next switch follows at once: then the next one is refused for what is missing.
+    pub(crate) fn make_room(
+        &self,
+        loaded: &Loaded,
+        items: &[Item],
+        room: &Room,
+        settings: &Settings,
+    ) -> Result<(Loaded, Vec<Item>)> {
+        bootloader::sweep(self.places(), settings)?;
+        if let Some(fewer) = &room.fewer {
+            let proven = durable::prove(self.places().boot, settings.freezing)?.is_proven();
+            if proven && fewer.check(self.places(), settings).is_ok() {
+                log::warn!(
+                    "/boot has no room for the old and the new boot files together: removing first what is to go"
+                );
+                fewer.apply(self.places(), settings).context("Making room in /boot")?;
+            }
+        }
         let now = self.load()?;
-        let items = moved(&items, loaded, &now)?;
-        Ok(Some((now, items)))
+        let items = moved(items, loaded, &now)?;
+        Ok((now, items))
+    }
+
+    fn boot_bytes(&self, loaded: &Loaded, paths: &[String]) -> Result<u64> {
+        bootloader::boot_bytes(self.places(), &loaded.boot, paths)
     }
 }
 
 /// The deployments that stay, in the order of the old menu; `None` if these are all, or if what runs is not among them.
-fn kept<'a>(loaded: &Loaded, items: &[Item<'_>]) -> Option<Vec<Item<'a>>> {
-    let place = |item: &Item<'_>| match item {
+fn kept(loaded: &Loaded, items: &[Item]) -> Option<Vec<Item>> {
+    let place = |item: &Item| match item {
         Item::Old { index, .. } => Some(*index),
         Item::New(_) => None,
     };
@@ -75,8 +104,8 @@ fn kept<'a>(loaded: &Loaded, items: &[Item<'_>]) -> Option<Vec<Item<'a>>> {
 }
 
 /// The same deployments by their new places.
-fn moved<'a>(items: &[Item<'a>], before: &Loaded, now: &Loaded) -> Result<Vec<Item<'a>>> {
-    let moved = |item: &Item<'a>| {
+fn moved(items: &[Item], before: &Loaded, now: &Loaded) -> Result<Vec<Item>> {
+    let moved = |item: &Item| {
         let Item::Old { index, kernel_args } = item else { return Ok(item.clone()) };
         let path = before.deployments.get(*index).map(|d| &d.path);
         let index = now.deployments.iter().position(|d| Some(&d.path) == path);

@@ -15,9 +15,14 @@ use crate::sysroot::Sysroot;
 /// A ref to the commit. The next cleanup of ours or of the C tools removes it if nobody else does: it is named as if the menu
 /// had switched already.
 pub(crate) fn spare(sysroot: &Sysroot, loaded: &Loaded, commit: &Checksum) -> Result<Refspec> {
-    let other = Slot { boot_version: u8::from(loaded.boot.slot().boot_version == 0), sub_boot_version: 1 };
-    let name = ref_name(&other, loaded.deployments.len()).parse()?;
+    let name = name(loaded).parse()?;
     make(sysroot, &name, commit).map(|()| name)
+}
+
+/// The name of that ref.
+pub(crate) fn name(loaded: &Loaded) -> String {
+    let other = Slot { boot_version: u8::from(loaded.boot.slot().boot_version == 0), sub_boot_version: 1 };
+    ref_name(&other, loaded.deployments.len())
 }
 
 #[context("Sparing commit {commit}")]

@@ -22,6 +22,9 @@ use crate::sysroot::Sysroot;
 /// Where it is.
 const DIR: &str = "/run/ostree";
 
+/// The record, with its directory.
+pub(crate) const PATH: &str = "/run/ostree/staged-deployment";
+
 /// The record.
 const RECORD: &str = "staged-deployment";
 

@@ -24,6 +24,7 @@ impl Sysroot {
             freezing: config.freezing,
             offline: !loaded.is_running_system,
             running: if loaded.is_running_system { running_bootlink() } else { None },
+            awaited: loaded.awaited(),
             installed: loader::select(config.bootloader, self.places().boot)?,
             grub_generator: std::env::var("OSTREE_GRUB2_EXEC").ok().filter(|program| !program.is_empty()),
             grub_prefix: std::env::var("OSTREE_BOOT_PARTITION").ok(),

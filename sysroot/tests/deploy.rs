@@ -158,7 +158,7 @@ fn a_plan_touches_nothing() {
     let world = World::new();
     world.commit("main", "1", |_| ());
     let before = world.snapshot();
-    let plan = world.sysroot().plan_deploy(&world.options("main")).unwrap();
+    let plan = world.sysroot().plan(&sysroot::Request::Deploy(world.options("main"))).unwrap();
     assert!(plan.to_string().contains("Boot menu:\n  0: ostree/deploy/testos/deploy/"), "{plan}");
     assert_eq!(world.snapshot(), before);
 }

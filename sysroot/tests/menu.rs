@@ -6,6 +6,7 @@ mod world;
 
 use std::fs;
 
+use sysroot::deploy::Edits;
 use world::World;
 
 /// Two deployments, the newer first; gives their names.
@@ -74,16 +75,13 @@ fn kernel_arguments_are_edited_in_place() {
     let (world, _) = two();
     let sysroot = world.sysroot();
     let lock = sysroot.lock(|| ()).unwrap();
-    let edit = |_: usize, args: &mut formats::kernel_args::KernelArgs| {
-        args.append_if_missing("zz=1");
-        Ok(true)
-    };
-    let switched = sysroot.edit_kernel_args(&lock, edit).unwrap();
+    let edits = Edits { append_if_missing: vec!["zz=1".to_owned()], ..Edits::default() };
+    let switched = sysroot.edit_kernel_args(&lock, None, &edits).unwrap();
     assert_eq!(switched.count_change, 0);
     for row in world.status().deployments {
         assert!(row.kernel_args.ends_with(" zz=1"), "{}", row.kernel_args);
     }
-    let again = sysroot.edit_kernel_args(&lock, edit).unwrap();
+    let again = sysroot.edit_kernel_args(&lock, None, &edits).unwrap();
     assert_eq!(again.plan.change, bootloader::Change::Nothing);
 }
 

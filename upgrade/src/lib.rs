@@ -17,8 +17,9 @@ mod pull;
 
 use anyhow::Result;
 use formats::Checksum;
+use repo::Refspec;
 use sysroot::deploy::{DeployOptions, Deployed, StagedDeployment};
-use sysroot::{Deployment, Loaded, Lock, Selinux, Sysroot};
+use sysroot::{Deployment, Loaded, Lock, Plan, Request, Selinux, Sysroot};
 
 pub use end_of_life::EndOfLife;
 pub use origin::{NewOrigin, set_origin};
@@ -113,6 +114,54 @@ pub enum Outcome {
 /// Errors: [`UpgradeError`]; [`repo::RemoteError`], [`transport::UrlError`] and [`transport::Downgrade`] from
 /// pulling; a failure leaves the deployments as they were.
 pub fn upgrade(sysroot: &Sysroot, lock: &Lock, options: &Options) -> Result<Upgraded> {
+    let Found { wanted, refspec, old, ends } = find(sysroot, options)?;
+    let refspec_now = refspec.to_string();
+    let Some(deploy) = wanted else {
+        return Ok(Upgraded { outcome: Outcome::Unchanged, refspec: refspec_now, ends, deleted_ref: None });
+    };
+    let outcome = match options.steps {
+        Steps::PullOnly => Outcome::Pulled(deploy.refspec.parse()?),
+        Steps::Deploy | Steps::DeployOnly => Outcome::Deployed(Box::new(sysroot.deploy(lock, &deploy)?)),
+        Steps::Stage | Steps::StageOnly => Outcome::Staged(Box::new(sysroot.stage(lock, &deploy, false)?)),
+    };
+    // The deployments keep their commits by refs of their own. A ref without remote is somebody's branch.
+    let forgotten = options.switch_to.is_some() && old.remote.is_some() && old != refspec;
+    let deleted_ref = forgotten.then(|| old.to_string());
+    if forgotten && sysroot.repo().read_ref(&old)?.is_some() {
+        sysroot.repo().delete_ref(&old)?;
+    }
+    Ok(Upgraded { outcome, refspec: refspec_now, ends, deleted_ref })
+}
+
+/// Plans an upgrade to what is in the repository already, or a switch to it; nothing is pulled. `None` where there is
+/// nothing to do.
+pub fn plan(sysroot: &Sysroot, options: &Options) -> Result<Option<Plan>> {
+    let (steps, stages) = match options.steps {
+        Steps::Stage | Steps::StageOnly => (Steps::StageOnly, true),
+        Steps::Deploy | Steps::PullOnly | Steps::DeployOnly => (Steps::DeployOnly, false),
+    };
+    let found = find(sysroot, &Options { steps, ..options.clone() })?;
+    let Some(options) = found.wanted else { return Ok(None) };
+    let request = match stages {
+        true => Request::Stage { options, locked: false },
+        false => Request::Deploy(options),
+    };
+    sysroot.plan(&request).map(Some)
+}
+
+/// What an upgrade has come upon.
+struct Found {
+    /// What to deploy, if there is something new.
+    wanted: Option<DeployOptions>,
+    /// What is followed now.
+    refspec: Refspec,
+    /// What was followed before.
+    old: Refspec,
+    ends: Vec<EndOfLife>,
+}
+
+/// Pulls, and finds out what is to be deployed.
+fn find(sysroot: &Sysroot, options: &Options) -> Result<Found> {
     let loaded = sysroot.load()?;
     let merge = merge_deployment(&loaded, options.stateroot.as_deref())?;
     let old = origin::followed(merge, options.switch_to.is_some())?;
@@ -140,34 +189,18 @@ pub fn upgrade(sysroot: &Sysroot, lock: &Lock, options: &Options) -> Result<Upgr
     };
     let switched = options.switch_to.is_some();
     if commit == merge.path.checksum && !switched {
-        return Ok(Upgraded {
-            outcome: Outcome::Unchanged,
-            refspec: refspec.to_string(),
-            ends,
-            deleted_ref: None,
-        });
+        return Ok(Found { wanted: None, refspec, old, ends });
     }
     if !options.allow_downgrade && !switched {
         transport::check_not_older(sysroot.repo(), &merge.path.checksum, sysroot.repo(), &commit)?;
     }
-    let deploy = DeployOptions {
+    let wanted = DeployOptions {
         stateroot: Some(merge.path.stateroot.clone()),
         origin: Some(origin::changed(&merge.origin, &refspec, options.override_commit.as_ref())),
         selinux: options.selinux,
         ..DeployOptions::new(&commit.to_string())
     };
-    let outcome = match options.steps {
-        Steps::PullOnly => Outcome::Pulled(commit),
-        Steps::Deploy | Steps::DeployOnly => Outcome::Deployed(Box::new(sysroot.deploy(lock, &deploy)?)),
-        Steps::Stage | Steps::StageOnly => Outcome::Staged(Box::new(sysroot.stage(lock, &deploy, false)?)),
-    };
-    // The deployments keep their commits by refs of their own. A ref without remote is somebody's branch.
-    let forgotten = switched && old.remote.is_some() && old != refspec;
-    let deleted_ref = forgotten.then(|| old.to_string());
-    if forgotten && sysroot.repo().read_ref(&old)?.is_some() {
-        sysroot.repo().delete_ref(&old)?;
-    }
-    Ok(Upgraded { outcome, refspec: refspec.to_string(), ends, deleted_ref })
+    Ok(Found { wanted: Some(wanted), refspec, old, ends })
 }
 
 /// The deployment that an upgrade starts from.

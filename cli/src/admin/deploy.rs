@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use sysroot::deploy::{Base, DeployOptions, Deployed, Edits, StagedDeployment};
-use sysroot::{Origin, Retention, Selinux, Sysroot};
+use sysroot::{Origin, Request, Retention, Selinux, Sysroot};
 
+use super::dry_run::DryRun;
 use crate::Output;
 
 /// Checkout revision REFSPEC as the new default deployment
@@ -53,12 +54,8 @@ pub(super) struct Args {
     /// What to do with a tree that enforces an SELinux policy, which needs labels that are not set yet
     #[arg(long, value_name = "HOW", default_value = "refuse")]
     selinux: SelinuxArg,
-    /// Print what would be done, and do nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// With --dry-run: the plan for programs
-    #[arg(long, requires = "dry_run")]
-    json: bool,
+    #[command(flatten)]
+    pub(super) dry_run: DryRun,
     /// Load this initrd after the tree's own; can be used multiple times
     #[arg(long, value_name = "FILE")]
     overlay_initrd: Vec<PathBuf>,
@@ -101,28 +98,18 @@ impl From<SelinuxArg> for Selinux {
 }
 
 impl Args {
-    /// Whether nothing is to be changed.
-    pub(super) fn is_dry_run(&self) -> bool {
-        self.dry_run
-    }
-
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
         let options = self.options()?;
-        if !self.dry_run {
-            let lock = super::lock(sysroot)?;
-            if self.stage || self.lock_finalization {
-                let done = sysroot.stage(&lock, &options, self.lock_finalization)?;
-                return print_staged(&done, out);
-            }
-            return print_outcome(&sysroot.deploy(&lock, &options)?, out);
+        let (stages, locked) = (self.stage || self.lock_finalization, self.lock_finalization);
+        if self.dry_run.is_on() {
+            let request = if stages { Request::Stage { options, locked } } else { Request::Deploy(options) };
+            return self.dry_run.show(sysroot, &request, out);
         }
-        let plan = sysroot.plan_deploy(&options)?;
-        if self.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(&plan)?)?;
-        } else {
-            write!(out, "{plan}")?;
+        let lock = super::lock(sysroot)?;
+        if stages {
+            return print_staged(&sysroot.stage(&lock, &options, locked)?, out);
         }
-        Ok(())
+        print_outcome(&sysroot.deploy(&lock, &options)?, out)
     }
 
     fn options(&self) -> Result<DeployOptions> {
@@ -156,6 +143,7 @@ impl KernelArgsOptions {
             set: self.karg.clone(),
             append: self.karg_append.clone(),
             delete: self.karg_delete.clone(),
+            ..Edits::default()
         }
     }
 }

@@ -3,17 +3,46 @@
 
 use anyhow::Result;
 use clap::Subcommand;
-use sysroot::Sysroot;
 use sysroot::deploy::{Base, Edits};
+use sysroot::{Request, Sysroot};
 
+use super::dry_run::DryRun;
 use crate::Output;
 
-/// Change kernel arguments
+/// Show or change the kernel arguments of a deployment
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: ostree admin kargs edit-in-place --append-if-missing=quiet")]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Example: ostree admin kargs --append=quiet --delete-if-present=debug --diff\n\n\
+    Without options it prints them. Arguments are changed in place, in one switch of the boot menu; another \
+    deployment keeps its own. The image's own arguments, from usr/lib/ostree/kargs.d, are shown with their file."
+)]
 pub(super) struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    /// Which deployment, as `ostree admin status` lists them; the default is the first
+    #[arg(long, value_name = "INDEX", default_value_t = 0)]
+    deployment: usize,
+    /// Append kernel argument; useful with e.g. console= that can be used multiple times
+    #[arg(long, value_name = "NAME=VALUE")]
+    append: Vec<String>,
+    /// Append kernel argument unless it is there with this value
+    #[arg(long, value_name = "NAME=VALUE")]
+    append_if_missing: Vec<String>,
+    /// Replace the only argument of this name, or with NAME=OLD=NEW one of several
+    #[arg(long, value_name = "NAME=VALUE")]
+    replace: Vec<String>,
+    /// Delete kernel argument; it must be there
+    #[arg(long, value_name = "NAME=VALUE")]
+    delete: Vec<String>,
+    /// Delete kernel argument, if it is there
+    #[arg(long, value_name = "NAME=VALUE")]
+    delete_if_present: Vec<String>,
+    /// Show what is different afterwards; alone, what is different from what the image asks for
+    #[arg(long)]
+    diff: bool,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 #[derive(Debug, Subcommand)]
@@ -27,15 +56,60 @@ enum Command {
 }
 
 impl Args {
+    /// Whether nothing is to be changed.
+    pub(super) fn only_reads(&self) -> bool {
+        self.command.is_none() && (self.dry_run.is_on() || self.edits() == Edits::default())
+    }
+
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
-        let Command::EditInPlace { append_if_missing } = &self.command;
+        let (index, edits) = match &self.command {
+            Some(Command::EditInPlace { append_if_missing }) => {
+                (None, Edits { append_if_missing: append_if_missing.clone(), ..Edits::default() })
+            }
+            None => (Some(self.deployment), self.edits()),
+        };
+        if self.dry_run.is_on() {
+            return self.dry_run.show(sysroot, &Request::KernelArgs { index, edits }, out);
+        }
+        if self.command.is_some() {
+            let lock = super::lock(sysroot)?;
+            return super::print_switched(&sysroot.edit_kernel_args(&lock, index, &edits)?, out);
+        }
+        if edits == Edits::default() {
+            return self.show(sysroot, out);
+        }
         let lock = super::lock(sysroot)?;
-        let switched = sysroot.edit_kernel_args(&lock, |_, args| {
-            let missing: Vec<_> = append_if_missing.iter().filter(|arg| !args.contains(arg)).collect();
-            missing.iter().for_each(|arg| args.append(arg));
-            Ok(!missing.is_empty())
-        })?;
+        let before = sysroot.kernel_args(self.deployment)?;
+        let switched = sysroot.edit_kernel_args(&lock, index, &edits)?;
+        if self.diff {
+            let after = sysroot.kernel_args(self.deployment)?;
+            write!(out, "{}", before.all.diff(&after.all))?;
+        }
         super::print_switched(&switched, out)
+    }
+
+    fn edits(&self) -> Edits {
+        Edits {
+            replace: self.replace.clone(),
+            append: self.append.clone(),
+            append_if_missing: self.append_if_missing.clone(),
+            delete_present: self.delete.clone(),
+            delete: self.delete_if_present.clone(),
+            ..Edits::default()
+        }
+    }
+
+    fn show(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
+        let args = sysroot.kernel_args(self.deployment)?;
+        if self.diff {
+            return Ok(write!(out, "{}", args.image.args().diff(&args.all))?);
+        }
+        writeln!(out, "{}", args.all)?;
+        for (owner, arg) in args.image.iter() {
+            let gone = if args.all.contains(arg) { "" } else { " (not used)" };
+            writeln!(out, "{owner}: {arg}{gone}")?;
+        }
+        Ok(())
     }
 }
 
@@ -70,16 +144,10 @@ impl SetKargs {
             },
             set: self.replace.clone(),
             append: [&self.append[..], &self.more[..]].concat(),
-            delete: Vec::new(),
+            ..Edits::default()
         };
         let lock = super::lock(sysroot)?;
-        let switched = sysroot.edit_kernel_args(&lock, |index, args| {
-            if index > 0 {
-                return Ok(false);
-            }
-            *args = edits.apply(Some(args))?;
-            Ok(true)
-        })?;
+        let switched = sysroot.edit_kernel_args(&lock, Some(0), &edits)?;
         super::print_switched(&switched, out)
     }
 }

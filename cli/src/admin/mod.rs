@@ -5,6 +5,7 @@ mod boot_complete;
 mod cleanup;
 mod config_diff;
 mod deploy;
+mod dry_run;
 mod finalize_staged;
 mod init_fs;
 mod instutil;
@@ -20,6 +21,7 @@ mod status;
 mod switch;
 mod undeploy;
 mod upgrade;
+mod upgrade_options;
 
 use std::path::{Path, PathBuf};
 
@@ -27,6 +29,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use sysroot::{Cleaned, Lock, Switched, Sysroot};
 
+use self::dry_run::DryRun;
 use crate::{Output, size};
 
 /// Commands for managing a host system booted with ostree
@@ -72,27 +75,28 @@ impl Args {
         let path = self.sysroot.as_deref().unwrap_or(Path::new("/"));
         let open = || Sysroot::open(path);
         let change = || Sysroot::open_for_change(path);
+        let planned = |dry_run: &DryRun| if dry_run.is_on() { open() } else { change() };
         match &self.command {
             Command::BootComplete(args) => args.run(path),
-            Command::Cleanup(args) => args.run(&change()?, out),
+            Command::Cleanup(args) => args.run(&planned(&args.dry_run)?, out),
             Command::ConfigDiff(args) => args.run(&open()?, out),
-            Command::Deploy(args) if args.is_dry_run() => args.run(&open()?, out),
-            Command::Deploy(args) => args.run(&change()?, out),
+            Command::Deploy(args) => args.run(&planned(&args.dry_run)?, out),
             Command::FinalizeStaged(args) => args.run(path, out),
             Command::InitFs(args) => args.run(),
             Command::Instutil(args) if args.only_reads() => args.run(&open()?, out),
             Command::Instutil(args) => args.run(&change()?, out),
+            Command::Kargs(args) if args.only_reads() => args.run(&open()?, out),
             Command::Kargs(args) => args.run(&change()?, out),
             Command::LockFinalization(args) => args.run(&change()?, out),
-            Command::Pin(args) => args.run(&change()?, out),
-            Command::Rollback(args) => args.run(&change()?, out),
-            Command::SetDefault(args) => args.run(&change()?, out),
+            Command::Pin(args) => args.run(&planned(&args.dry_run)?, out),
+            Command::Rollback(args) => args.run(&planned(&args.dry_run)?, out),
+            Command::SetDefault(args) => args.run(&planned(&args.dry_run)?, out),
             Command::SetOrigin(args) => args.run(&change()?),
             Command::StaterootInit(args) | Command::OsInit(args) => args.run(&change()?, out),
             Command::Status(args) => args.run(&open()?, out),
-            Command::Switch(args) => args.run(&change()?, out),
-            Command::Undeploy(args) => args.run(&change()?, out),
-            Command::Upgrade(args) => args.run(&change()?, out),
+            Command::Switch(args) => args.run(&planned(&args.shared.dry_run)?, out),
+            Command::Undeploy(args) => args.run(&planned(&args.dry_run)?, out),
+            Command::Upgrade(args) => args.run(&planned(&args.shared.dry_run)?, out),
         }
     }
 }

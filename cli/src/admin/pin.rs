@@ -2,8 +2,9 @@
 //! `ostree admin pin`.
 
 use anyhow::{Result, bail};
-use sysroot::{Loaded, Sysroot, Which};
+use sysroot::{Loaded, Request, Sysroot, Which};
 
+use super::dry_run::DryRun;
 use crate::Output;
 
 /// Change the "pinning" state of a deployment: a pinned one is never removed to make room
@@ -16,10 +17,17 @@ pub(super) struct Args {
     /// Reverse the effect
     #[arg(short, long)]
     unpin: bool,
+    #[command(flatten)]
+    pub(super) dry_run: DryRun,
 }
 
 impl Args {
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
+        if self.dry_run.is_on() {
+            let loaded = sysroot.load()?;
+            let indices = self.which.iter().map(|which| find(&loaded, which)).collect::<Result<_>>()?;
+            return self.dry_run.show(sysroot, &Request::Pin { indices, on: !self.unpin }, out);
+        }
         let lock = super::lock(sysroot)?;
         let loaded = sysroot.load()?;
         let state = if self.unpin { "unpinned" } else { "pinned" };

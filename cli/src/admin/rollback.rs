@@ -2,8 +2,9 @@
 //! `ostree admin rollback`.
 
 use anyhow::Result;
-use sysroot::Sysroot;
+use sysroot::{Request, Sysroot};
 
+use super::dry_run::DryRun;
 use crate::Output;
 
 /// Make the deployment to go back to the default
@@ -13,10 +14,16 @@ use crate::Output;
     deployment behind the running system becomes the default; a second rollback goes forward again.\n\n\
     Example: ostree admin rollback && systemctl reboot"
 )]
-pub(super) struct Args {}
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) dry_run: DryRun,
+}
 
 impl Args {
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
+        if self.dry_run.is_on() {
+            return self.dry_run.show(sysroot, &Request::Rollback, out);
+        }
         let lock = super::lock(sysroot)?;
         let (index, switched) = sysroot.rollback(&lock)?;
         writeln!(out, "Deployment {index} is now the default")?;

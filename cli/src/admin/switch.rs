@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `ostree admin switch`.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use sysroot::Sysroot;
 use upgrade::Options;
 
-use super::deploy::SelinuxArg;
+use super::upgrade_options::UpgradeOptions;
 use crate::Output;
 
 /// Construct new tree from REFSPEC and deploy it
@@ -15,32 +15,14 @@ use crate::Output;
 pub(super) struct Args {
     /// What to follow from now on: [REMOTE:]BRANCH or REMOTE:
     refspec: Option<String>,
-    /// Reboot after switching trees
-    #[arg(short, long)]
-    reboot: bool,
-    /// Use a different operating system root than the current one
-    #[arg(long, value_name = "OSNAME")]
-    os: Option<String>,
-    /// What to do with a tree that enforces an SELinux policy, which needs labels that are not set yet
-    #[arg(long, value_name = "HOW", default_value = "refuse")]
-    selinux: SelinuxArg,
-    #[arg(short, long, hide = true)]
-    kexec: bool,
+    #[command(flatten)]
+    pub(super) shared: UpgradeOptions,
 }
 
 impl Args {
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
-        if self.kexec {
-            bail!("--kexec is not supported yet; use --reboot");
-        }
-        let options = Options {
-            stateroot: self.os.clone(),
-            switch_to: Some(self.refspec.clone().context("REFSPEC must be specified")?),
-            selinux: self.selinux.into(),
-            ..Options::default()
-        };
-        let lock = super::lock(sysroot)?;
-        super::upgrade::print(&upgrade::upgrade(sysroot, &lock, &options)?, out)?;
-        if self.reboot { super::reboot::reboot(sysroot) } else { Ok(()) }
+        let refspec = self.refspec.clone().context("REFSPEC must be specified")?;
+        let options = Options { switch_to: Some(refspec), ..self.shared.options() };
+        self.shared.run(sysroot, options, true, out)
     }
 }

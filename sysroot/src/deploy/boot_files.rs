@@ -1,70 +1,53 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The boot files of a new tree. Nothing checks them once they are in `/boot`, and a kernel that was damaged on the disk is
-//! found out when it is too late, so they are read as objects before an entry names them.
-
-use std::os::fd::{AsFd, BorrowedFd};
+//! The boot files of a commit. Nothing checks them once they are in `/boot`, and a kernel that was damaged on the disk is
+//! found out when it is too late, so they are read as objects before anything is written for them.
 
 use anyhow::{Context, Result, anyhow};
-use bootloader::KernelFiles;
+use bootloader::{FileKind, KernelFiles};
 use formats::Checksum;
-use formats::bootlink::DeploymentPath;
 use formats::object::{ObjectName, ObjectType};
-use repo::{Entry, Repo, RepoError};
-use rustix::fs::AtFlags;
+use repo::{Entry, Repo};
 
-use crate::deployment::Deployment;
-use crate::directory;
+use crate::commit_tree::CommitTree;
 use crate::load::Loaded;
 use crate::sysroot::Sysroot;
 
-/// Checks the boot files of the new deployment at `path`, whose tree is open, and gives their boot checksum.
-pub(super) fn check(
-    sysroot: &Sysroot,
-    loaded: &Loaded,
-    path: &DeploymentPath,
-    tree: BorrowedFd<'_>,
-) -> Result<Checksum> {
-    let files = KernelFiles::find(tree)?;
-    let known = loaded.deployments.iter().find(|old| same_files(sysroot, old, tree, &files));
+/// Checks the boot files of a commit, and gives their boot checksum.
+pub(super) fn check(sysroot: &Sysroot, loaded: &Loaded, commit: &Checksum) -> Result<Checksum> {
+    let repo = sysroot.repo();
+    let tree = CommitTree::open(repo, commit)?;
+    let files = KernelFiles::find(&tree).context("Looking for the kernel of the tree")?;
+    let objects = objects(&tree, &files)?;
+    let known = loaded.deployments.iter().find(|old| {
+        let Ok(old_tree) = CommitTree::open(repo, &old.path.checksum) else { return false };
+        let same = KernelFiles::find(&old_tree).is_ok_and(|old_files| old_files == files);
+        same && self::objects(&old_tree, &files).is_ok_and(|old_objects| old_objects == objects)
+    });
     // Both are about all of a large initramfs, which is in memory for the second.
     std::thread::scope(|scope| {
         let checksum = scope.spawn(|| match known {
             Some(old) => Ok(old.boot_checksum),
-            None => files.boot_checksum(tree),
+            None => files.boot_checksum(&tree),
         });
-        check_objects(sysroot.repo(), &path.checksum, &files)?;
+        check_objects(repo, &files, &objects)?;
         let checksum = checksum.join().map_err(|_| anyhow!("Reading the boot files was given up"))?;
         Ok(checksum?)
     })
 }
 
-/// Whether the boot files of a deployment are the same files, by hard links to the same objects.
-fn same_files(sysroot: &Sysroot, old: &Deployment, tree: BorrowedFd<'_>, files: &KernelFiles) -> bool {
-    let Ok(old_tree) = directory::open(sysroot.root(), &old.path.to_string()) else { return false };
-    let Ok(old_files) = KernelFiles::find(old_tree.as_fd()) else { return false };
-    let identity = |tree: BorrowedFd<'_>, path: &str| {
-        let stat = rustix::fs::statat(tree, path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-        Some((stat.st_dev, stat.st_ino))
+/// The objects of the files, in their order.
+fn objects(tree: &CommitTree<'_>, files: &KernelFiles) -> Result<Vec<(FileKind, Checksum)>> {
+    let object = |file: &bootloader::BootFile| match tree.find(&file.source)? {
+        Some(Entry::File(checksum)) => Ok((file.kind, checksum)),
+        _ => Err(anyhow!("There is no file /{} in the tree", file.source)),
     };
-    old_files == *files
-        && files.files.iter().all(|file| {
-            let there = identity(tree, &file.source);
-            there.is_some() && there == identity(old_tree.as_fd(), &file.source)
-        })
+    files.files.iter().map(object).collect()
 }
 
-fn check_objects(repo: &Repo, commit: &Checksum, files: &KernelFiles) -> Result<()> {
-    for file in &files.files {
-        let step = || format!("Checking /{} of the tree", file.source);
-        match repo.lookup(commit, &file.source) {
-            Ok(Entry::File(checksum)) => {
-                repo.check_object(ObjectName::new(checksum, ObjectType::File)).with_context(step)?;
-            }
-            // A link on the way, which a commit does not follow.
-            Ok(Entry::Dir { .. }) => {}
-            Err(error) if matches!(error.downcast_ref(), Some(RepoError::NoPath(_))) => {}
-            Err(error) => return Err(error).with_context(step),
-        }
+fn check_objects(repo: &Repo, files: &KernelFiles, objects: &[(FileKind, Checksum)]) -> Result<()> {
+    for (file, (_, checksum)) in files.files.iter().zip(objects) {
+        repo.check_object(ObjectName::new(*checksum, ObjectType::File))
+            .with_context(|| format!("Checking /{} of the tree", file.source))?;
     }
     Ok(())
 }

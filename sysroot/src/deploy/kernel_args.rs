@@ -23,8 +23,14 @@ pub struct Edits {
     pub base: Base,
     /// `NAME=VALUE` in place of every argument of this name.
     pub set: Vec<String>,
+    /// `NAME=NEW` in the place of the only argument of this name, `NAME=OLD=NEW` of one of several.
+    pub replace: Vec<String>,
     /// Added at the end.
     pub append: Vec<String>,
+    /// Added at the end unless this name with this value is there.
+    pub append_if_missing: Vec<String>,
+    /// Removed; one that is not there is an error.
+    pub delete_present: Vec<String>,
     /// Removed if present.
     pub delete: Vec<String>,
 }
@@ -43,8 +49,17 @@ impl Edits {
         for arg in &self.set {
             args.set(arg);
         }
+        for arg in &self.replace {
+            args.replace(arg).with_context(|| format!("Replacing kernel argument {arg}"))?;
+        }
         for arg in &self.append {
             args.append(arg);
+        }
+        for arg in &self.append_if_missing {
+            args.append_if_missing(arg);
+        }
+        for arg in &self.delete_present {
+            args.delete(arg).with_context(|| format!("Deleting kernel argument {arg}"))?;
         }
         for arg in &self.delete {
             args.delete_if_present(arg).with_context(|| format!("Deleting kernel argument {arg}"))?;

@@ -19,20 +19,24 @@ mod tree;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use bootloader::Space;
 use etc_merge::Clash;
 
 use crate::deployment::Origin;
-use crate::entries::Item;
+use crate::entries::{Item, NewDeployment};
+use crate::load::Loaded;
 use crate::lock::Lock;
-use crate::menu::Switched;
+use crate::menu::{MenuPlan, Switched};
 use crate::overlay_initrds::OverlayInitrd;
 use crate::preflight::Selinux;
 use crate::retention::Retention;
+use crate::space::Counting;
 use crate::sysroot::Sysroot;
 
 pub(crate) use kernel_args::running_arguments;
 pub use kernel_args::{Base, Edits};
 pub use plan::{DeployPlan, PlanError};
+pub(crate) use stage::SERVICE as FINALIZE_SERVICE;
 pub use stage::{StageError, StagedDeployment};
 use tree::Etc;
 pub(crate) use tree::set_immutable;
@@ -110,27 +114,54 @@ impl Deployed {
     }
 }
 
-impl Sysroot {
-    /// Decides what deploying means, without changing anything.
-    pub fn plan_deploy(&self, options: &DeployOptions) -> Result<DeployPlan> {
-        DeployPlan::new(self, &self.load()?, options)
-    }
+/// All that a deployment takes, decided before anything is written.
+#[derive(Debug, Clone)]
+pub(crate) struct DeployWork {
+    pub(crate) plan: DeployPlan,
+    /// The menu that it becomes a part of: at once, or at shutdown.
+    pub(crate) menu: MenuPlan,
+    pub(crate) space: Space,
+}
 
+impl Sysroot {
     /// Deploys.
     pub fn deploy(&self, lock: &Lock, options: &DeployOptions) -> Result<Deployed> {
         let loaded = self.load()?;
-        let plan = DeployPlan::new(self, &loaded, options)?;
-        // Said before anything is written: what the switch would refuse.
+        let work = self.plan_deployment(&loaded, options, Counting::WhereItMatters)?;
+        self.carry_out_deployment(lock, &loaded, &work)
+    }
+
+    /// Decides what a deployment takes. What the switch would refuse is refused here.
+    pub(crate) fn plan_deployment(
+        &self,
+        loaded: &Loaded,
+        options: &DeployOptions,
+        counting: Counting,
+    ) -> Result<DeployWork> {
+        let plan = DeployPlan::new(self, loaded, options)?;
         loaded.boot.check()?;
-        let settings = self.boot_settings(&loaded)?;
+        let settings = self.boot_settings(loaded)?;
         settings.installed.check()?;
+        let boot_checksum = boot_files::check(self, loaded, &plan.path.checksum)?;
+        let new = NewDeployment { boot_checksum: Some(boot_checksum), ..plan.new_deployment() };
+        let item = |item: &Option<usize>| item.map_or_else(|| Item::New(Box::new(new.clone())), Item::old);
+        let items: Vec<Item> = plan.list.iter().map(item).collect();
+        let menu = self.plan_menu(loaded, &items, options.prune, settings)?;
+        let space = self.space_for(loaded, &plan, &menu.switch, counting)?;
+        Ok(DeployWork { plan, menu, space })
+    }
+
+    pub(crate) fn carry_out_deployment(
+        &self,
+        lock: &Lock,
+        loaded: &Loaded,
+        work: &DeployWork,
+    ) -> Result<Deployed> {
+        let DeployWork { plan, menu, .. } = work;
         plan.overlay_initrds.iter().try_for_each(OverlayInitrd::stage)?;
         let tree =
-            tree::Tree::create(self, &loaded, &settings, &plan, Etc::Merged).context("Deploying tree")?;
-        let new = tree.new_deployment(&plan);
-        let item = |item: &Option<usize>| item.map_or(Item::New(&new), Item::old);
-        let items: Vec<Item<'_>> = plan.list.iter().map(item).collect();
-        let switched = self.switch_menu(lock, &loaded, &items, options.prune)?;
+            tree::Tree::create(self, loaded, &menu.settings, plan, Etc::Merged).context("Deploying tree")?;
+        let switched = self.switch_menu(lock, loaded, menu)?;
         let (etc, clashes) = tree.keep();
         let of_running = loaded.deployments.iter().any(|d| d.booted && plan.merge.as_ref() == Some(&d.path));
         Ok(Deployed { etc, clashes, of_running, switched })

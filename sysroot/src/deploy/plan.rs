@@ -12,9 +12,11 @@ use serde::Serialize;
 
 use super::DeployOptions;
 use crate::Sysroot;
+use crate::commit_tree::CommitTree;
 use crate::deployment::{Deployment, Origin};
 use crate::directory;
 use crate::entries::NewDeployment;
+use crate::image_kargs::ImageKargs;
 use crate::load::Loaded;
 use crate::overlay_initrds::OverlayInitrd;
 use crate::preflight::Selinux;
@@ -34,6 +36,8 @@ pub struct DeployPlan {
     /// Its kernel arguments, before `ostree=` is set.
     #[serde(serialize_with = "as_text")]
     pub kernel_args: KernelArgs,
+    /// Whether the image asks for other arguments than the one before.
+    pub image_kargs: bool,
     /// More initrds, which are loaded after the tree's own.
     pub overlay_initrds: Vec<OverlayInitrd>,
     /// The version that its commit states.
@@ -80,9 +84,21 @@ impl DeployPlan {
         let list = retention::arrange(all, &stateroot, anchor, options.retention, options.as_default);
         let deploy_serial = next_serial(sysroot, &stateroot, &checksum.to_string())?;
         let origin = options.origin.clone().unwrap_or_else(|| Origin::new(&options.refspec));
+        let image = ImageKargs::of(&CommitTree::open(sysroot.repo(), &checksum)?)?;
+        let former = match merge_from {
+            Some(d) => sysroot.image_kargs(&d.path).unwrap_or_else(|error| {
+                log::warn!("{error:#}; what that image asked for counts as the administrator's");
+                ImageKargs::default()
+            }),
+            None => ImageKargs::default(),
+        };
+        let mut inherited = merge_from.map(Deployment::kernel_args).unwrap_or_default();
+        image.update(&former, &mut inherited);
+        let image_kargs = inherited != merge_from.map(Deployment::kernel_args).unwrap_or_default();
         Ok(Self {
             path: DeploymentPath { stateroot, checksum, deploy_serial },
-            kernel_args: options.kernel_args.apply(merge_from.map(Deployment::kernel_args).as_ref())?,
+            kernel_args: options.kernel_args.apply(Some(&inherited))?,
+            image_kargs,
             merge: merge_from.map(|d| d.path.clone()),
             overlay_initrds: options
                 .overlay_initrds
@@ -106,6 +122,7 @@ impl DeployPlan {
             version: self.version.clone(),
             boot_checksum: None,
             overlay_initrds: self.overlay_initrds.iter().map(|initrd| initrd.checksum).collect(),
+            initrd_files: self.overlay_initrds.clone(),
             extra: Vec::new(),
         }
     }
@@ -130,12 +147,7 @@ impl fmt::Display for DeployPlan {
         for initrd in &self.overlay_initrds {
             writeln!(f, "  one more initrd: {} ({})", initrd.path.display(), initrd.checksum)?;
         }
-        writeln!(f, "Boot menu:")?;
-        for (index, path) in self.new_paths().enumerate() {
-            writeln!(f, "  {index}: {path}{}", if *path == self.path { " (new)" } else { "" })?;
-        }
-        let gone = self.old.iter().filter(|old| !self.new_paths().any(|path| path == *old));
-        gone.into_iter().try_for_each(|path| writeln!(f, "Removed: {path}"))
+        Ok(())
     }
 }
 

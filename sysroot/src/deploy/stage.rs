@@ -13,18 +13,18 @@ use formats::bootlink::DeploymentPath;
 use formats::staged::{Place, Staged};
 
 use super::tree::{Etc, Tree};
-use super::{DeployOptions, DeployPlan, Edits};
+use super::{DeployOptions, DeployPlan, DeployWork, Edits};
 use crate::cleanup::Cleaned;
 use crate::entries;
-use crate::entries::Item;
 use crate::load::Loaded;
 use crate::lock::Lock;
 use crate::overlay_initrds::OverlayInitrd;
+use crate::space::Counting;
 use crate::staged;
 use crate::sysroot::Sysroot;
 
 /// What makes the switch at shutdown.
-const SERVICE: &str = "ostree-finalize-staged.service";
+pub(crate) const SERVICE: &str = "ostree-finalize-staged.service";
 
 /// Why nothing is staged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,48 +47,71 @@ pub struct StagedDeployment {
 
 impl Sysroot {
     /// Stages a deployment, in place of another one. With `locked` it will not be switched to at shutdown.
-    #[context("Staging deployment")]
     pub fn stage(&self, lock: &Lock, options: &DeployOptions, locked: bool) -> Result<StagedDeployment> {
         let loaded = self.load()?;
+        let work = self.plan_staging(&loaded, options, Counting::WhereItMatters)?;
+        self.carry_out_staging(lock, &loaded, &work, options, locked)
+    }
+
+    /// Decides what staging takes, and the switch at shutdown, which must be possible now.
+    #[context("Staging deployment")]
+    pub(crate) fn plan_staging(
+        &self,
+        loaded: &Loaded,
+        options: &DeployOptions,
+        counting: Counting,
+    ) -> Result<DeployWork> {
         if !loaded.is_running_system {
             return Err(StageError::NotBooted.into());
         }
-        let plan = DeployPlan::new(self, &loaded, options)?;
-        loaded.boot.check()?;
-        let settings = self.boot_settings(&loaded)?;
-        settings.installed.check()?;
+        self.plan_deployment(loaded, options, counting)
+    }
+
+    #[context("Staging deployment")]
+    pub(crate) fn carry_out_staging(
+        &self,
+        lock: &Lock,
+        loaded: &Loaded,
+        work: &DeployWork,
+        options: &DeployOptions,
+        locked: bool,
+    ) -> Result<StagedDeployment> {
+        let DeployWork { plan, menu, .. } = work;
+        let settings = &menu.settings;
         start_service()?;
         plan.overlay_initrds.iter().try_for_each(OverlayInitrd::stage)?;
-        let tree = Tree::create(self, &loaded, &settings, &plan, Etc::Defaults).context("Deploying tree")?;
+        let tree = Tree::create(self, loaded, settings, plan, Etc::Defaults).context("Deploying tree")?;
 
-        let new = tree.new_deployment(&plan);
-        let item = |item: &Option<usize>| item.map_or(Item::New(&new), Item::old);
-        let items: Vec<Item<'_>> = plan.list.iter().map(item).collect();
-        let mut menu = entries::compose(self, &loaded, &items)?;
-        let mut switch = SwitchPlan::new(&loaded.boot, &menu, &settings)?;
-        if let Some((now, items)) = self.make_room(&loaded, &items, &switch, &settings)? {
-            menu = entries::compose(self, &now, &items)?;
-            switch = SwitchPlan::new(&now.boot, &menu, &settings)?;
-        }
-        switch.check(self.places(), &settings)?;
-        // Kernels are large; a cleanup may take them away again, and then they are copied at shutdown.
+        let (now, items) = match &menu.room {
+            None => (None, menu.items.clone()),
+            Some(room) => {
+                let (now, items) = self.make_room(loaded, &menu.items, room, settings)?;
+                (Some(now), items)
+            }
+        };
+        let now = now.as_ref().unwrap_or(loaded);
+        let entries = entries::compose(self, now, &items)?;
+        let switch = SwitchPlan::new(&now.boot, &entries, settings)?;
+        switch.check(self.places(), settings)?;
+        // Kernels are large; where the C tools clean up they go again, and then they are copied at shutdown.
         for step in switch.steps().iter().filter(|step| matches!(step, Step::Copy(_))) {
-            switch.run(step, self.places(), &settings).with_context(|| step.to_string())?;
+            switch.run(step, self.places(), settings).with_context(|| step.to_string())?;
         }
-        let boot_checksum = menu.iter().find(|entry| entry.deployment == plan.path).map(|e| e.boot_checksum);
+        let boot_checksum =
+            entries.iter().find(|entry| entry.deployment == plan.path).map(|e| e.boot_checksum);
         let target =
             Place { path: plan.path.clone(), boot_checksum: boot_checksum.context("It is not listed")? };
 
         // Nobody waits for the disk now; at shutdown somebody would.
         durable::sync_fs(self.root())?;
-        staged::write(&record(&loaded, &plan, options, target, locked))?;
+        staged::write(&record(loaded, plan, options, target, locked))?;
         tree.keep();
         self.touch()?;
-        let cleaned = self.clean_up(lock, &settings, options.prune).unwrap_or_else(|error| {
+        let cleaned = self.clean_up(lock, settings, options.prune).unwrap_or_else(|error| {
             log::warn!("{error:#}; `ostree admin cleanup` tries again");
             Cleaned::default()
         });
-        Ok(StagedDeployment { path: plan.path, locked, cleaned })
+        Ok(StagedDeployment { path: plan.path.clone(), locked, cleaned })
     }
 }
 
@@ -105,7 +128,7 @@ fn record(
     Staged {
         locked,
         merge: merge.map(|d| Place { path: d.path.clone(), boot_checksum: d.boot_checksum }),
-        kernel_args: (options.kernel_args != Edits::default()).then_some(kernel_args),
+        kernel_args: (options.kernel_args != Edits::default() || plan.image_kargs).then_some(kernel_args),
         // What another tool asked for since the last boot stays asked for.
         extra: loaded.staged.as_ref().map(|earlier| earlier.extra.clone()).unwrap_or_default(),
         overlay_initrds: plan.overlay_initrds.iter().map(|initrd| initrd.checksum).collect(),

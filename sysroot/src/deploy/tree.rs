@@ -9,14 +9,12 @@ use bootloader::Settings;
 use durable::fault;
 use etc_merge::Clash;
 use fn_error_context::context;
-use formats::Checksum;
 use formats::bootlink::DeploymentPath;
 use repo::CheckoutOptions;
 use repo::Refspec;
 use rustix::fs::IFlags;
 
-use super::{DeployPlan, boot_files};
-use crate::entries::NewDeployment;
+use super::DeployPlan;
 use crate::init::make_dir;
 use crate::load::Loaded;
 use crate::spare::spare;
@@ -31,7 +29,6 @@ pub(super) struct Tree<'a> {
     kept: bool,
     etc: Option<[usize; 3]>,
     clashes: Vec<Clash>,
-    boot_checksum: Option<Checksum>,
     /// The ref that keeps its objects.
     spared: Refspec,
 }
@@ -61,7 +58,6 @@ impl<'a> Tree<'a> {
             kept: false,
             etc: None,
             clashes: Vec::new(),
-            boot_checksum: None,
             spared: spare(sysroot, loaded, &plan.path.checksum)?,
         };
         let stateroot = format!("ostree/deploy/{}", plan.path.stateroot);
@@ -73,7 +69,6 @@ impl<'a> Tree<'a> {
             tree.merge_etc(directory::open(sysroot.root(), &merge.to_string())?.as_fd(), root.as_fd())?;
         }
         preflight::check(root.as_fd(), plan.selinux)?;
-        tree.boot_checksum = Some(boot_files::check(sysroot, loaded, &plan.path, root.as_fd())?);
         let stateroot = directory::open(sysroot.root(), &stateroot)?;
         var::fill_if_empty(stateroot.as_fd(), root.as_fd())?;
         if etc == Etc::Merged {
@@ -84,11 +79,6 @@ impl<'a> Tree<'a> {
         // Last: nothing may be made or removed at the top of an immutable directory.
         set_immutable(root.as_fd(), true)?;
         Ok(tree)
-    }
-
-    /// What the boot menu needs to know of it.
-    pub(super) fn new_deployment(&self, plan: &DeployPlan) -> NewDeployment {
-        NewDeployment { boot_checksum: self.boot_checksum, ..plan.new_deployment() }
     }
 
     /// Something refers to the tree from now on. Gives what the merge did: how much was modified, removed and

@@ -144,7 +144,12 @@ fn kept() {
     assert!(sysroot.pin(&lock, &booted, true).unwrap());
     let cleaned = sysroot.cleanup(&lock).unwrap();
     assert!(cleaned.deployments.is_empty());
-    assert_eq!(fs::read_dir("/boot/ostree").unwrap().count(), 1, "no entry names its boot files yet");
+    let boot_files = || fs::read_dir("/boot/ostree").unwrap().map(|dir| dir.unwrap().path());
+    assert_eq!(boot_files().count(), 2, "the record names its boot files");
+    // The C tools take them away, and then they are copied at shutdown.
+    let awaited = format!("/boot/ostree/testos-{}", record().target.boot_checksum);
+    assert!(boot_files().any(|path| path == Path::new(&awaited)));
+    fs::remove_dir_all(awaited).unwrap();
     let staged = sysroot.load().unwrap().deployments[0].clone();
     let error = sysroot.pin(&lock, &staged, true).unwrap_err().to_string();
     assert!(error.contains("Cannot pin staged deployment"), "{error}");
@@ -160,11 +165,8 @@ fn kernel_arguments() {
     let edit = |word: &str| {
         let sysroot = open();
         let lock = sysroot.lock(|| ()).unwrap();
-        let append = |_: usize, args: &mut formats::kernel_args::KernelArgs| {
-            args.append(word);
-            Ok(true)
-        };
-        sysroot.edit_kernel_args(&lock, append).unwrap();
+        let append = Edits { append: vec![word.to_owned()], ..Edits::default() };
+        sysroot.edit_kernel_args(&lock, None, &append).unwrap();
     };
     stage();
     assert_eq!(record().kernel_args, None, "those of the running system may still change");

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use sysroot::deploy::DeployOptions;
+use sysroot::deploy::{DeployOptions, Edits};
 use sysroot::{Lock, Sysroot};
 
 use crate::harness::{Case, Need};
@@ -68,7 +68,10 @@ fn listed_again() {
         (|sysroot, lock| drop(sysroot.rollback(lock).unwrap()), &["1*", "2"]),
         (|sysroot, lock| drop(sysroot.set_default(lock, 1).unwrap()), &["1*", "2"]),
         (|sysroot, lock| drop(sysroot.undeploy(lock, 0).unwrap()), &["1*"]),
-        (|sysroot, lock| drop(sysroot.edit_kernel_args(lock, |_, _| Ok(false)).unwrap()), &["2", "1*"]),
+        (
+            |sysroot, lock| drop(sysroot.edit_kernel_args(lock, None, &Edits::default()).unwrap()),
+            &["2", "1*"],
+        ),
         (
             |sysroot, lock| drop(sysroot.stage(lock, &DeployOptions::new("main"), false).unwrap()),
             &["2", "1*"],

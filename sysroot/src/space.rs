@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The space that a new deployment takes on the root, before anything is written there.
+//!
+//! What is counted: a block and an inode for each directory of the tree, more blocks for large ones, the copy of `/etc` with
+//! the local changes, and a margin. Files are hard links of objects and take nothing but their names; where the
+//! repository keeps them in another form they are copies, and not counted here. `/boot` is counted by the switch.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use anyhow::{Context, Result};
+use bootloader::{Space, SwitchPlan, megabytes};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+
+use crate::commit_tree::CommitTree;
+use crate::deploy::DeployPlan;
+use crate::directory;
+use crate::load::Loaded;
+use crate::sysroot::Sysroot;
+
+/// For growing directories, refs, origin and links, in bytes.
+const MARGIN: u64 = 512 << 10;
+/// The same in files.
+const MARGIN_FILES: u64 = 64;
+
+/// Where this much is free, a tree is not counted: no tree has directories and configuration of this size.
+const PLENTY: u64 = 4 << 30;
+/// The same in files.
+const PLENTY_FILES: u64 = 1 << 20;
+
+/// Whether a tree is counted where there is room for any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counting {
+    /// For who wants to know.
+    Always,
+    /// Not where it cannot change the decision: counting reads all of a commit's directories.
+    WhereItMatters,
+}
+
+/// The root is too small for a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct RootShortage {
+    /// What there is, and what is needed.
+    pub space: Space,
+    /// What removing a deployment would free at most: its place in the list, its name, bytes.
+    pub frees: Vec<(usize, String, u64)>,
+}
+
+impl fmt::Display for RootShortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Space { free, needed, free_files, needed_files } = self.space;
+        if needed > free {
+            let missing = megabytes(needed.saturating_sub(free));
+            write!(
+                f,
+                "/ostree has {} free and needs {}, {missing} more; ",
+                megabytes(free),
+                megabytes(needed)
+            )?;
+        } else {
+            write!(f, "/ostree has room for {free_files} more files and needs {needed_files}; ")?;
+        }
+        if self.frees.is_empty() {
+            return f
+                .write_str("no deployment could go: remove files of others, or run `ostree admin cleanup`");
+        }
+        f.write_str("`ostree admin undeploy` of ")?;
+        for (count, (index, name, bytes)) in self.frees.iter().enumerate() {
+            let comma = if count > 0 { ", of " } else { "" };
+            write!(f, "{comma}{index} ({name}) frees up to {}", megabytes(*bytes))?;
+        }
+        Ok(())
+    }
+}
+
+impl Sysroot {
+    /// What a deployment takes of the root.
+    ///
+    /// Errors: [`RootShortage`].
+    pub(crate) fn space_for(
+        &self,
+        loaded: &Loaded,
+        plan: &DeployPlan,
+        switch: &SwitchPlan,
+        counting: Counting,
+    ) -> Result<Space> {
+        let (mut space, block) = self.root_space()?;
+        let plenty = space.free >= PLENTY && space.free_files >= PLENTY_FILES;
+        if plenty && counting == Counting::WhereItMatters {
+            return Ok(space);
+        }
+        let census = CommitTree::open(self.repo(), &plan.path.checksum)?.census()?;
+        let blocks = |bytes: u64| bytes.div_ceil(block).saturating_mul(block);
+        let names = census.links.saturating_mul(32);
+        let etc = census.etc_bytes.iter().map(|bytes| blocks(*bytes)).fold(0, u64::saturating_add);
+        let (changed, changed_files) = self.local_changes(plan, block)?;
+        let boot = if loaded.boot.boot_on_root {
+            switch.space(self.places(), &loaded.boot)?
+        } else {
+            Space { needed: 0, needed_files: 0, ..space }
+        };
+        space.needed =
+            [census.directories.saturating_mul(block), blocks(names), etc, changed, boot.needed, MARGIN]
+                .into_iter()
+                .fold(0, u64::saturating_add);
+        space.needed_files =
+            census.directories + census.etc_files + changed_files + boot.needed_files + MARGIN_FILES;
+        if space.is_enough() {
+            return Ok(space);
+        }
+        Err(RootShortage { space, frees: self.freed_by_undeploying(loaded) }.into())
+    }
+
+    /// What is free on the root, and the size of a block.
+    pub(crate) fn root_space(&self) -> Result<(Space, u64)> {
+        let fs = rustix::fs::fstatvfs(self.root()).context("Asking for free space in /ostree")?;
+        let block = fs.f_frsize.max(1);
+        let free_files = if fs.f_files == 0 { u64::MAX } else { fs.f_favail };
+        let free = fs.f_bavail.saturating_mul(block);
+        Ok((Space { free, needed: 0, free_files, needed_files: 0 }, block))
+    }
+
+    /// Bytes in whole blocks and files that the merge of `/etc` adds.
+    fn local_changes(&self, plan: &DeployPlan, block: u64) -> Result<(u64, u64)> {
+        let Some(merge) = &plan.merge else { return Ok((0, 0)) };
+        let etc = directory::open(self.root(), &format!("{merge}/etc"))?;
+        let usr = directory::open(self.root(), &format!("{merge}/usr/etc"))?;
+        let changes = etc_merge::Changes::between(usr.as_fd(), etc.as_fd())?;
+        let sizes = changes.list.iter().filter_map(|change| {
+            let stat = rustix::fs::statat(&etc, &change.path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+            u64::try_from(stat.st_size).ok().map(|size| size.div_ceil(block).saturating_mul(block))
+        });
+        Ok((sizes.fold(0, u64::saturating_add), changes.list.len() as u64))
+    }
+
+    /// What each deployment that may go has for itself alone, as far as the links of its files tell.
+    fn freed_by_undeploying(&self, loaded: &Loaded) -> Vec<(usize, String, u64)> {
+        let may_go = loaded.deployments.iter().enumerate().filter(|(_, d)| !d.booted && !d.origin.pinned());
+        let freed = may_go.filter_map(|(index, d)| {
+            let tree = directory::open(self.root(), &d.path.to_string()).ok()?;
+            let name = self.version_of(&d.path).unwrap_or_else(|| d.path.name());
+            Some((index, name, own_bytes(tree.as_fd())))
+        });
+        freed.filter(|(.., bytes)| *bytes > 0).collect()
+    }
+}
+
+/// Bytes of the directories and of the files that nobody else has but the repository.
+fn own_bytes(tree: BorrowedFd<'_>) -> u64 {
+    let Ok(dir) = Dir::read_from(tree) else { return 0 };
+    let mut bytes: u64 = 0;
+    for entry in dir.flatten() {
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let Ok(stat) = rustix::fs::statat(tree, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+        let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        if is_dir || stat.st_nlink <= 2 {
+            bytes = bytes.saturating_add(u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512));
+        }
+        if is_dir {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            if let Ok(below) = rustix::fs::openat(tree, name, flags, Mode::empty()) {
+                bytes = bytes.saturating_add(own_bytes(below.as_fd()));
+            }
+        }
+    }
+    bytes
+}
