@@ -16,6 +16,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use fn_error_context::context;
 use rustix::mount::MountFlags;
 
@@ -27,9 +28,10 @@ use crate::workshop::{Loop, Mount, text};
 const MIB: u64 = 1 << 20;
 
 /// A kind of file system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
 pub enum Kind {
     /// With its default features.
+    #[default]
     Ext4,
     /// With its default features.
     Xfs,

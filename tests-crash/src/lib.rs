@@ -14,6 +14,7 @@
 //! Whether the check can see is part of every run: mistakes are made on purpose, and each must be found.
 #![forbid(unsafe_code)]
 
+mod boot;
 pub mod check;
 pub mod cuts;
 pub mod disk;

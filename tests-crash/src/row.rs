@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::check::{Checker, Known};
-use crate::cuts::{Epoch, Kept, Part, cuts, epochs};
+use crate::cuts::{Effort, Epoch, Kept, Part, cuts, epochs};
 use crate::disk::Layout;
 use crate::kit::{Kit, Programs, Side};
 use crate::log::Event;
@@ -221,6 +221,33 @@ impl Recorded {
         self.states_before = tally.states;
         *position = position.next_pass();
         self.is_done = is_exhausted || position.pass >= limit.passes;
+        Ok(())
+    }
+
+    /// Makes some states, in order, one in each of as many parts of the log, and calls `each` with the image and what it is.
+    pub(crate) fn some_states(
+        &self,
+        directory: &Path,
+        count: usize,
+        seed: u64,
+        mut each: impl FnMut(&Path, &str) -> Result<()>,
+    ) -> Result<()> {
+        let Self { recording, epochs, .. } = self;
+        let events = &recording.events;
+        let mut images = Images::new(recording, directory)?;
+        let mut random = Random::new(seed);
+        let part = epochs.len().div_ceil(count.max(1)).max(1);
+        for (number, epoch) in epochs.iter().enumerate() {
+            // The last one of each part: the switch is at the end.
+            if (number + 1) % part == 0 || number + 1 == epochs.len() {
+                let effort = Effort { whole: recording.layout.whole(), samples: 1, ..Effort::default() };
+                if let Some(kept) = cuts(epoch, events, &effort, &mut random).last() {
+                    images.make(events, kept)?;
+                    each(&images.path, &describe(recording, epoch, kept))?;
+                }
+            }
+            images.keep(events, &whole(epoch))?;
+        }
         Ok(())
     }
 

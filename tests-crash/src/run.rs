@@ -27,6 +27,8 @@ const INSIDE: &str = "OSTREE_RS_CRASH_INSIDE";
 const QUICK: Duration = Duration::from_secs(120);
 /// How long each mutant is looked for in a row; where nothing else is done, it takes seconds.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// How many states of a long run are booted: each takes five seconds or more.
+const BOOTS: usize = 6;
 /// How often the log of a row with a mutant is gone through.
 const PASSES: usize = 4;
 
@@ -54,6 +56,9 @@ struct Options {
     /// A few rows and all mutants, in less than five minutes
     #[arg(long)]
     quick: bool,
+    /// How many replayed disks are booted in QEMU; a run of all rows does it with 6
+    #[arg(long, value_name = "N")]
+    boots: Option<usize>,
     /// Keep the disks before the operations and the logs of what was written, too
     #[arg(long)]
     keep: bool,
@@ -148,13 +153,16 @@ fn inside(options: &Options) -> Result<bool> {
         println!("{flagged} states are flagged, {failed} rows failed");
     }
     let is_whole = options.only.is_empty() && options.mutant.is_none() && options.layout.is_none();
+    let boots =
+        options.boots.unwrap_or(if is_whole && !options.quick && !options.theirs { BOOTS } else { 0 });
+    let started = boots == 0 || boot(&shop, boots)?;
     let well = !is_whole || options.theirs || faults::run(&shop, &faults::Options::for_all(options.quick))?;
     println!(
         "{points} crash points, {neither} neither, {} of {} mutants caught",
         caught.len() - alive,
         caught.len()
     );
-    Ok(well && neither == 0 && flagged == 0 && failed == 0 && alive == 0)
+    Ok(well && started && neither == 0 && flagged == 0 && failed == 0 && alive == 0)
 }
 
 /// Root and `/boot` on every file system.
@@ -209,6 +217,14 @@ fn rows(options: &Options) -> Result<Vec<Row>> {
     }
     ensure!(!rows.is_empty(), "there is no such row");
     Ok(rows)
+}
+
+/// Boots some states; says whether all of them came up.
+fn boot(shop: &Shop<'_>, count: usize) -> Result<bool> {
+    let (booted, problems) = crate::boot::boot_some(shop, count)?;
+    println!("{booted} states booted, {} of them wrong", problems.len());
+    problems.iter().for_each(|problem| println!("  {problem}"));
+    Ok(booted > 0 && problems.is_empty())
 }
 
 /// Makes each mistake, all at the same time, and says of each whether it was seen.

@@ -225,11 +225,6 @@ pub fn choose(calls: &[Call]) -> Vec<usize> {
         .collect();
     chosen.sort_unstable();
     chosen.dedup();
-    if std::env::var_os("SHAPES").is_some() {
-        for i in &chosen {
-            println!("SHAPE {}", calls[*i].shape());
-        }
-    }
     chosen
 }
 

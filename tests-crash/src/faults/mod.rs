@@ -32,7 +32,9 @@ use space::Shortage;
 use stand::Stand;
 use tally::Tally;
 
-/// How many of all failures `--quick` tries: one in so many. A prime, so that it is another kind of failure each time.
+/// One in so many of all failures is tried: about 1800. A prime, so that it is another kind of failure each time.
+const USUAL: usize = 5;
+/// The same with `--quick`.
 const QUICK: usize = 61;
 /// The repository is looked through after one in so many.
 const FSCK: usize = 5;
@@ -55,6 +57,9 @@ pub struct Options {
     /// Root and /boot on two file systems
     #[arg(long)]
     split: bool,
+    /// The file system of the root
+    #[arg(long, value_name = "KIND", value_enum, default_value_t)]
+    root: Kind,
     /// Every failure that a call can return, and not one
     #[arg(long)]
     all: bool,
@@ -64,9 +69,9 @@ pub struct Options {
     /// Only full disks and two commands at once
     #[arg(long)]
     without_calls: bool,
-    /// Only one failure in N
-    #[arg(long, value_name = "N")]
-    every: Option<usize>,
+    /// Only one failure in N; 1 tries every call of every shape, and takes five times as long as 5
+    #[arg(long, value_name = "N", default_value_t = USUAL)]
+    every: usize,
     /// Tell of each try what came of it
     #[arg(long)]
     tell: bool,
@@ -75,13 +80,13 @@ pub struct Options {
 impl Options {
     /// All operations, or a sample of them.
     pub(crate) fn for_all(quick: bool) -> Self {
-        Self { quick, ..Self::default() }
+        Self { quick, every: USUAL, ..Self::default() }
     }
 }
 
 /// Tries failures and tells what came of them; says whether all is well.
 pub(crate) fn run(shop: &Shop<'_>, options: &Options) -> Result<bool> {
-    let layout = Layout::new(Kind::Ext4, options.split.then_some(Kind::Ext4));
+    let layout = Layout::new(options.root, options.split.then_some(Kind::Ext4));
     let is_chosen = |operation: &&Operation| {
         options.only.is_empty() || options.only.iter().any(|name| name == operation.name)
     };
@@ -97,7 +102,7 @@ pub(crate) fn run(shop: &Shop<'_>, options: &Options) -> Result<bool> {
         tries.extend(Try::all(subject, options.all).into_iter().map(|one| (index, one)));
     }
     tries.retain(|(_, one)| !options.without_calls || !matches!(one, Try::Injection(_)));
-    let every = options.every.unwrap_or(if options.quick { QUICK } else { 1 });
+    let every = if options.quick { QUICK } else { options.every };
     tries = tries.into_iter().step_by(every.max(1)).collect();
     let tallies: Vec<Mutex<Tally>> = subjects.iter().map(|subject| Mutex::new(Tally::new(subject))).collect();
     let stand = |worker| Stand::new(layout, &shop.workshop.directory(&format!("faults/{worker}"))?);
