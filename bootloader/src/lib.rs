@@ -33,6 +33,8 @@ pub use kernel_files::{BootFile, FileKind, KernelError, KernelFiles};
 pub use loader::{AfterSwitch, Installed, Loader, LoaderError, Report, Tool, examine};
 pub use plan::{Change, CopyFile, NeededFile, NewFile, NewLink, PlanError, Settings, Slot, SwitchPlan};
 pub use space::{Frees, Shortage, Space, boot_bytes, megabytes};
-pub use state::{BootState, ForeignFile, LoaderLink, Places, PresentEntry, Unreadable};
+pub use state::{
+    BootLink, BootLinks, BootState, ForeignFile, LoaderLink, Places, PresentEntry, Unreadable, boot_links,
+};
 pub use sweep::{Swept, leftovers, linked_deployments, sweep};
 pub use tree::ReadTree;

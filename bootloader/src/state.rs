@@ -92,6 +92,30 @@ pub struct Unreadable {
     pub text: String,
 }
 
+/// A link from an entry to a deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootLink {
+    /// What it says.
+    pub target: String,
+    /// The deployment that this names, be it there or not.
+    pub deployment: Option<DeploymentPath>,
+}
+
+/// Links of one `boot.N.M`, by their path below it: `STATEROOT/BOOTCHECKSUM/SERIAL`.
+pub type BootLinks = BTreeMap<String, BootLink>;
+
+/// The links in `/ostree/boot.VERSION.SUB`; `None` where there is no such directory.
+pub fn boot_links(places: Places<'_>, version: u8, sub: u8) -> anyhow::Result<Option<BootLinks>> {
+    let path = format!("ostree/boot.{version}.{sub}");
+    let Some(dir) = read::open_dir(places.root, &path)? else { return Ok(None) };
+    let links = read::read_bootlinks(&dir)?.into_iter();
+    let link = |(path, target): (String, String)| {
+        let deployment = read::deployment_of(&target);
+        (path, BootLink { target, deployment })
+    };
+    Ok(Some(links.map(link).collect()))
+}
+
 /// All of it.
 #[derive(Debug, Clone)]
 pub struct BootState {

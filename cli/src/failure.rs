@@ -7,11 +7,20 @@ use std::process::ExitCode;
 use anyhow::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+/// A check has found something, which is told already: no error, and an exit code of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("Something is not as it should be")]
+pub(crate) struct Found;
+
+/// The exit code of [`Found`].
+const FOUND: u8 = 2;
+
 /// The exit code, after the error was printed.
 pub(crate) fn exit_code(done: Result<(), Error>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Found>() => ExitCode::from(FOUND),
         Err(error) => {
             eprintln!("error: {}", one_line(&format!("{error:#}")));
             ExitCode::FAILURE

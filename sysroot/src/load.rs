@@ -114,7 +114,12 @@ impl Sysroot {
         Ok(loaded)
     }
 
-    fn deployment(&self, path: DeploymentPath, boot_checksum: Checksum, entry: Entry) -> Deployment {
+    pub(crate) fn deployment(
+        &self,
+        path: DeploymentPath,
+        boot_checksum: Checksum,
+        entry: Entry,
+    ) -> Deployment {
         let origin = self.read_origin(&path);
         Deployment { path, boot_checksum, entry, origin, booted: false, staged: false, unlisted: false }
     }

@@ -64,6 +64,14 @@ impl Sysroot {
         Ok(Self { _namespace: namespace, ..Self::open(path)? })
     }
 
+    /// The same root with a `/boot` that is elsewhere: of live media that have it mounted beside the root.
+    pub fn with_boot(mut self, path: &Path) -> Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        self.boot = rustix::fs::openat(CWD, path, flags, Mode::empty())
+            .with_context(|| format!("Opening {}", path.display()))?;
+        Ok(self)
+    }
+
     /// Takes the lock; see [`Lock`]. Waits for as long as `core.lock-timeout-secs` of the repository says.
     pub fn lock(&self, on_wait: impl FnOnce()) -> Result<Lock> {
         Lock::take(self.root(), self.repo.settings().lock_timeout, on_wait)

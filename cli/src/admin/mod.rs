@@ -7,6 +7,7 @@ mod config_diff;
 mod deploy;
 mod dry_run;
 mod finalize_staged;
+mod fsck_boot;
 mod init_fs;
 mod instutil;
 mod kargs;
@@ -52,6 +53,7 @@ enum Command {
     Deploy(deploy::Args),
     #[command(hide = true)]
     FinalizeStaged(finalize_staged::Args),
+    FsckBoot(fsck_boot::Args),
     InitFs(init_fs::Args),
     #[command(hide = true)]
     Instutil(instutil::Args),
@@ -82,6 +84,8 @@ impl Args {
             Command::ConfigDiff(args) => args.run(&open()?, out),
             Command::Deploy(args) => args.run(&planned(&args.dry_run)?, out),
             Command::FinalizeStaged(args) => args.run(path, out),
+            Command::FsckBoot(args) if args.only_reads() => args.run(open()?, out),
+            Command::FsckBoot(args) => args.run(change()?, out),
             Command::InitFs(args) => args.run(),
             Command::Instutil(args) if args.only_reads() => args.run(&open()?, out),
             Command::Instutil(args) => args.run(&change()?, out),
