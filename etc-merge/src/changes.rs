@@ -43,6 +43,15 @@ pub enum What {
 }
 
 impl What {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Modified => "modified",
+            Self::Removed => "removed",
+        }
+    }
+
     /// The letter by which listings name it: `A`, `M` or `D`.
     pub fn letter(self) -> char {
         match self {
@@ -77,7 +86,7 @@ fn labels(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> Result<Labels> {
 }
 
 /// Whether both trees have the same at `path`; of directories, what is in them does not count.
-pub(crate) fn same_at(a: BorrowedFd<'_>, b: BorrowedFd<'_>, path: &Path) -> Result<bool> {
+pub fn same_at(a: BorrowedFd<'_>, b: BorrowedFd<'_>, path: &Path) -> Result<bool> {
     let (parent, name) = split(path)?;
     let stat = |dir: BorrowedFd<'_>| -> Result<_> {
         let Some(parent) = descend(dir, parent)? else { return Ok(None) };

@@ -22,6 +22,6 @@ mod meta;
 mod plan;
 
 pub use apply::{Clash, Report, Target};
-pub use changes::{Change, Changes, What};
+pub use changes::{Change, Changes, What, same_at};
 pub use copy::{copy_contents, copy_tree};
 pub use plan::{Item, Outcome, Plan, Trees};

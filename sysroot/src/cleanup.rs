@@ -90,13 +90,16 @@ impl Sysroot {
         Ok(unneeded)
     }
 
-    /// Every deployment directory, named by an entry or not.
+    /// Every deployment directory, named by an entry or not; also what releases that know no backing directories have left of
+    /// one.
     pub(crate) fn deployments_on_disk(&self) -> Result<Vec<DeploymentPath>> {
         let mut found = Vec::new();
         for stateroot in self.names("ostree/deploy")? {
-            for name in self.names(&format!("ostree/deploy/{stateroot}/deploy"))? {
-                let name = name.strip_suffix(".origin").unwrap_or(&name);
-                found.extend(DeploymentPath::from_name(&stateroot, name));
+            for folder in ["deploy", "backing"] {
+                for name in self.names(&format!("ostree/deploy/{stateroot}/{folder}"))? {
+                    let name = name.strip_suffix(".origin").unwrap_or(&name);
+                    found.extend(DeploymentPath::from_name(&stateroot, name));
+                }
             }
         }
         found.sort();

@@ -25,6 +25,7 @@ use rustix::io::Errno;
 use crate::cleanup::Cleaned;
 use crate::deploy::{Deployed, set_immutable};
 use crate::entries::{Item, NewDeployment};
+use crate::etc::{Merged, Moment};
 use crate::init::make_dir;
 use crate::load::Loaded;
 use crate::lock::Lock;
@@ -90,15 +91,15 @@ impl Sysroot {
         let tree =
             directory::open(self.root(), &path.to_string()).context("The staged deployment is gone")?;
         let merge = merge_deployment(&loaded, &record);
-        let mut done = Merged::default();
-        if let Some(merge) = &merge {
-            done = merge_etc(self, merge, tree.as_fd())?;
-        }
+        let merged = merge.as_ref().map(|merge| merge_etc(self, merge, tree.as_fd())).transpose()?;
         // Whether SELinux is a reason to refuse it was asked when it was staged.
         preflight::check(tree.as_fd(), Selinux::Ignore)?;
         let stateroot = directory::open(self.root(), &format!("ostree/deploy/{}", path.stateroot))?;
         var::mark_outdated(stateroot.as_fd())?;
         backing::create(self, path)?;
+        let conflicts = merged.as_ref().map(|merged| merged.conflicts.clone()).unwrap_or_default();
+        // The update is not given up for want of a note.
+        etc::write_down(self, path, &conflicts).unwrap_or_else(|error| log::warn!("{error:#}"));
         set_immutable(tree.as_fd(), true)?;
 
         let new = self.new_deployment(&loaded, &record, merge);
@@ -111,8 +112,8 @@ impl Sysroot {
         let menu = self.plan_menu(&loaded, &items, false, self.boot_settings(&loaded)?)?;
         let switched = self.switch_menu(&lock, &loaded, &menu)?;
         Ok(Finalized::Done(Box::new(Deployed {
-            etc: done.counts,
-            clashes: done.clashes,
+            etc: merged.map(|merged| merged.counts),
+            conflicts,
             of_running: false,
             switched,
         })))
@@ -214,17 +215,9 @@ fn has_leftovers(loaded: &Loaded, settings: &Settings) -> bool {
     loaded.boot.record.is_some() || !bootloader::leftovers(&loaded.boot, settings).is_empty()
 }
 
-/// What the merge of `/etc` has done.
-#[derive(Default)]
-struct Merged {
-    counts: Option<[usize; 3]>,
-    clashes: Vec<etc_merge::Clash>,
-}
-
 fn merge_etc(sysroot: &Sysroot, merge: &DeploymentPath, tree: BorrowedFd<'_>) -> Result<Merged> {
     let old = directory::open(sysroot.root(), &merge.to_string())?;
-    let (changes, report) = etc::merge(old.as_fd(), tree)?;
-    Ok(Merged { counts: Some(etc::counts(&changes)), clashes: report.clashes })
+    etc::merge(old.as_fd(), tree, Moment::Shutdown)
 }
 
 /// The deployment that the record names. If that is gone, the one that a new deployment would take over from now.

@@ -51,6 +51,7 @@ mod var;
 
 pub use cleanup::Cleaned;
 pub use deployment::{Deployment, Origin};
+pub use etc::{EtcConflict, EtcError, EtcMerge, EtcPlan, IntoError, Side};
 pub use etc_merge::{Change, Changes, What};
 pub use finalize::{BootGood, Finalized};
 pub use fsck_boot::{Action, BootCheck, NoRoom, Problem, Topic as BootTopic};

@@ -95,6 +95,7 @@ fn every_topic_is_documented() {
         StagedUnusable,
         BootedNotInMenu,
         EtcLeftBehind,
+        EtcConflicts,
         Loader,
         EntryUnreadable,
         EntryDangling,
@@ -103,7 +104,7 @@ fn every_topic_is_documented() {
     ];
     // Does not compile with one that is not in the list.
     all.iter().for_each(|topic| match topic {
-        FinalizationFailed | StagedUnusable | BootedNotInMenu | EtcLeftBehind | Loader => {}
+        FinalizationFailed | StagedUnusable | BootedNotInMenu | EtcLeftBehind | EtcConflicts | Loader => {}
         EntryUnreadable | EntryDangling | ForeignEntryFirst | SwitchUnproven => {}
     });
     assert_eq!(names(&all), documented("topic"));

@@ -6,6 +6,7 @@ mod cleanup;
 mod config_diff;
 mod deploy;
 mod dry_run;
+mod etc_merge;
 mod finalize_staged;
 mod fsck_boot;
 mod init_fs;
@@ -51,6 +52,7 @@ enum Command {
     Cleanup(cleanup::Args),
     ConfigDiff(config_diff::Args),
     Deploy(deploy::Args),
+    EtcMerge(etc_merge::Args),
     #[command(hide = true)]
     FinalizeStaged(finalize_staged::Args),
     FsckBoot(fsck_boot::Args),
@@ -83,6 +85,8 @@ impl Args {
             Command::Cleanup(args) => args.run(&planned(&args.dry_run)?, out),
             Command::ConfigDiff(args) => args.run(&open()?, out),
             Command::Deploy(args) => args.run(&planned(&args.dry_run)?, out),
+            Command::EtcMerge(args) if args.only_reads() => args.run(&open()?, out),
+            Command::EtcMerge(args) => args.run(&change()?, out),
             Command::FinalizeStaged(args) => args.run(path, out),
             Command::FsckBoot(args) if args.only_reads() => args.run(open()?, out),
             Command::FsckBoot(args) => args.run(change()?, out),

@@ -20,10 +20,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use bootloader::Space;
-use etc_merge::Clash;
 
 use crate::deployment::Origin;
 use crate::entries::{Item, NewDeployment};
+use crate::etc::{self, EtcConflict};
 use crate::load::Loaded;
 use crate::lock::Lock;
 use crate::menu::{MenuPlan, Switched};
@@ -89,8 +89,8 @@ impl DeployOptions {
 pub struct Deployed {
     /// Changes that were carried over from the merge deployment's `/etc`: modified, removed, added.
     pub etc: Option<[usize; 3]>,
-    /// Changes for which the new tree has no place.
-    pub clashes: Vec<Clash>,
+    /// Where local changes of `/etc` and the update have met.
+    pub conflicts: Vec<EtcConflict>,
     /// Whether it was made from what runs, whose further changes of `/etc` it will not have.
     pub of_running: bool,
     /// The switch of the boot menu.
@@ -104,13 +104,9 @@ impl Deployed {
         Some(format!("Copying /etc changes: {modified} modified, {removed} removed, {added} added"))
     }
 
-    /// What somebody should look at: local changes that found no place.
+    /// What somebody should look at: local changes that the update has changed as well, or has no place for.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
-        let text = |clash: &Clash| {
-            let path = clash.path.display();
-            format!("/etc/{path} was changed locally and is not carried over: {}", clash.why)
-        };
-        self.clashes.iter().map(text)
+        etc::summary(&self.conflicts).map(|text| format!("in /etc: {text}")).into_iter()
     }
 }
 
@@ -162,8 +158,8 @@ impl Sysroot {
         let tree =
             tree::Tree::create(self, loaded, &menu.settings, plan, Etc::Merged).context("Deploying tree")?;
         let switched = self.switch_menu(lock, loaded, menu)?;
-        let (etc, clashes) = tree.keep();
+        let (etc, conflicts) = tree.keep();
         let of_running = loaded.deployments.iter().any(|d| d.booted && plan.merge.as_ref() == Some(&d.path));
-        Ok(Deployed { etc, clashes, of_running, switched })
+        Ok(Deployed { etc, conflicts, of_running, switched })
     }
 }

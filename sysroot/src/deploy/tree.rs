@@ -7,7 +7,6 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use bootloader::Settings;
 use durable::fault;
-use etc_merge::Clash;
 use fn_error_context::context;
 use formats::bootlink::DeploymentPath;
 use repo::CheckoutOptions;
@@ -15,6 +14,7 @@ use repo::Refspec;
 use rustix::fs::IFlags;
 
 use super::DeployPlan;
+use crate::etc::{EtcConflict, Moment};
 use crate::init::make_dir;
 use crate::load::Loaded;
 use crate::spare::spare;
@@ -28,7 +28,7 @@ pub(super) struct Tree<'a> {
     path: DeploymentPath,
     kept: bool,
     etc: Option<[usize; 3]>,
-    clashes: Vec<Clash>,
+    conflicts: Vec<EtcConflict>,
     /// The ref that keeps its objects.
     spared: Refspec,
 }
@@ -57,7 +57,7 @@ impl<'a> Tree<'a> {
             path: plan.path.clone(),
             kept: false,
             etc: None,
-            clashes: Vec::new(),
+            conflicts: Vec::new(),
             spared: spare(sysroot, loaded, &plan.path.checksum)?,
         };
         let stateroot = format!("ostree/deploy/{}", plan.path.stateroot);
@@ -65,8 +65,12 @@ impl<'a> Tree<'a> {
         let root = tree.check_out(plan)?;
         fault::point("checkout");
         etc::create(root.as_fd())?;
-        if let Some(merge) = plan.merge.as_ref().filter(|_| etc == Etc::Merged) {
-            tree.merge_etc(directory::open(sysroot.root(), &merge.to_string())?.as_fd(), root.as_fd())?;
+        if let Some(merge) = &plan.merge {
+            let old = directory::open(sysroot.root(), &merge.to_string())?;
+            match etc {
+                Etc::Merged => tree.merge_etc(old.as_fd(), root.as_fd())?,
+                Etc::Defaults => etc::check_policies(old.as_fd(), root.as_fd())?,
+            }
         }
         preflight::check(root.as_fd(), plan.selinux)?;
         let stateroot = directory::open(sysroot.root(), &stateroot)?;
@@ -75,6 +79,7 @@ impl<'a> Tree<'a> {
             var::mark_outdated(stateroot.as_fd())?;
         }
         backing::create(sysroot, &plan.path)?;
+        etc::write_down(sysroot, &plan.path, &tree.conflicts)?;
         sysroot.write_origin(&plan.path, &plan.origin)?;
         // Last: nothing may be made or removed at the top of an immutable directory.
         set_immutable(root.as_fd(), true)?;
@@ -82,10 +87,10 @@ impl<'a> Tree<'a> {
     }
 
     /// Something refers to the tree from now on. Gives what the merge did: how much was modified, removed and
-    /// added, and what found no place.
-    pub(super) fn keep(mut self) -> (Option<[usize; 3]>, Vec<Clash>) {
+    /// added, and where it met the update.
+    pub(super) fn keep(mut self) -> (Option<[usize; 3]>, Vec<EtcConflict>) {
         self.kept = true;
-        (self.etc, std::mem::take(&mut self.clashes))
+        (self.etc, std::mem::take(&mut self.conflicts))
     }
 
     #[context("Checking out {}", plan.path.checksum)]
@@ -102,9 +107,9 @@ impl<'a> Tree<'a> {
     }
 
     fn merge_etc(&mut self, old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<()> {
-        let (changes, report) = etc::merge(old, new)?;
-        self.etc = Some(etc::counts(&changes));
-        self.clashes = report.clashes;
+        let merged = etc::merge(old, new, Moment::Asked)?;
+        self.etc = Some(merged.counts);
+        self.conflicts = merged.conflicts;
         Ok(())
     }
 }

@@ -110,11 +110,13 @@ impl Sysroot {
         let left_behind = self.etc_left_behind(&loaded).unwrap_or_default();
         let places = (loaded.find(Which::Pending), loaded.find(Which::Rollback));
         let rows = loaded.deployments.iter().enumerate();
+        let mut notes = notes::of(&loaded, failure.as_deref(), &left_behind);
+        notes.extend(self.etc_conflict_notes(&loaded));
         Ok(Status {
             schema: 1,
             deployments: rows.map(|(index, d)| self.row(&loaded, index, d, places)).collect(),
             next_boot: NextBoot::of(&loaded, failure.is_some()),
-            notes: notes::of(&loaded, failure.as_deref(), &left_behind),
+            notes,
         })
     }
 

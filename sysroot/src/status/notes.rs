@@ -31,6 +31,8 @@ pub enum Topic {
     BootedNotInMenu,
     /// `/etc` was changed after the deployment that is booted next was made.
     EtcLeftBehind,
+    /// Something in `/etc` was changed both locally and by the update.
+    EtcConflicts,
     /// `/boot/loader` is not a link to a set of entries.
     Loader,
     /// A boot entry cannot be read.
@@ -75,7 +77,7 @@ pub(super) fn of(loaded: &Loaded, failure: Option<&str>, left_behind: &[PathBuf]
             Topic::EtcLeftBehind,
             format!(
                 "/etc/{} ({count} changes in all) was changed after the deployment that is booted next was made, and \
-                 is not carried over to it: deploy again, best with --stage",
+                 is not carried over to it: run `ostree admin etc-merge --into 0`",
                 first.display()
             ),
         );

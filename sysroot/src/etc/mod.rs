@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The `/etc` of a new deployment: made from `usr/etc`, then given the local changes of the merge deployment.
 
-use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+mod conflicts;
+mod into;
+mod left_behind;
+mod policies;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Context, Result, bail};
 use durable::fault;
-use etc_merge::{Change, Changes, Plan, Report, Target, Trees, What};
+use etc_merge::{Changes, Plan, Target, Trees, What};
 use fn_error_context::context;
 use formats::etc_policy::Policies;
-use rustix::fs::{AtFlags, StatxFlags};
+use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
+pub use conflicts::{EtcConflict, Side};
+pub(crate) use conflicts::{summary, write_down};
+pub use into::{EtcMerge, EtcPlan, IntoError};
+
 use crate::directory::{self, has_entries};
-use crate::load::Loaded;
 use crate::reorder::Which;
 use crate::retention;
 use crate::sysroot::Sysroot;
@@ -48,22 +55,89 @@ pub(crate) fn create(tree: BorrowedFd<'_>) -> Result<()> {
     etc_merge::copy_tree(usr.as_fd(), c"etc", tree, c"etc").context("Copying /usr/etc")
 }
 
+/// When a merge is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Somebody has asked for a deployment, and reads why there is none.
+    Asked,
+    /// The system is shut down: nobody can be asked any more, and whatever the policies say, the update is not lost.
+    Shutdown,
+}
+
+/// What a merge has done.
+#[derive(Debug, Default)]
+pub(crate) struct Merged {
+    /// How much was modified, removed and added locally.
+    pub(crate) counts: [usize; 3],
+    /// Where local changes and the update met.
+    pub(crate) conflicts: Vec<EtcConflict>,
+}
+
+/// The `/etc` of two deployments, and what it is made from.
+struct Sides {
+    old: OwnedFd,
+    local: OwnedFd,
+    new: OwnedFd,
+    target: OwnedFd,
+    policies: Policies,
+}
+
+impl Sides {
+    fn open(old: BorrowedFd<'_>, new: BorrowedFd<'_>, moment: Moment) -> Result<Self> {
+        Ok(Self {
+            old: directory::open(old, "usr/etc")?,
+            local: directory::open(old, "etc")?,
+            new: directory::open(new, "usr/etc")?,
+            target: directory::open(new, "etc")?,
+            policies: policies::read(new, old, moment)?,
+        })
+    }
+
+    fn trees(&self) -> Trees<'_> {
+        Trees { old: self.old.as_fd(), local: self.local.as_fd(), new: self.new.as_fd() }
+    }
+}
+
 /// Carries what was changed in the `/etc` of the deployment in `old` over into that of the one in `new`.
 #[context("Merging /etc")]
-pub(crate) fn merge(old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<(Plan, Report)> {
-    let (old, local) = (directory::open(old, "usr/etc")?, directory::open(old, "etc")?);
-    let (new, target) = (directory::open(new, "usr/etc")?, directory::open(new, "etc")?);
-    let trees = Trees { old: old.as_fd(), local: local.as_fd(), new: new.as_fd() };
-    let plan = Plan::new(&trees, &Policies::default())?;
+pub(crate) fn merge(old: BorrowedFd<'_>, new: BorrowedFd<'_>, moment: Moment) -> Result<Merged> {
+    let sides = Sides::open(old, new, moment)?;
+    let plan = Plan::new(&sides.trees(), &sides.policies)?;
+    if moment == Moment::Asked {
+        refuse(&plan)?;
+    }
     fault::point("merge");
-    let report = plan.apply(&trees, target.as_fd(), Target::Fresh)?;
+    let report = plan.apply(&sides.trees(), sides.target.as_fd(), Target::Fresh)?;
     // It came with the old /etc, and says that the update has been seen to.
-    remove_stamp(target.as_fd())?;
-    Ok((plan, report))
+    remove_stamp(sides.target.as_fd())?;
+    Ok(Merged { counts: counts(&plan), conflicts: EtcConflict::all(&plan, &report) })
+}
+
+/// Refuses a deployment that the policies do not allow, before the shutdown that would merge: then nobody can be asked.
+#[context("Planning the merge of /etc")]
+pub(crate) fn check_policies(old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<()> {
+    let sides = Sides::open(old, new, Moment::Asked)?;
+    if sides.policies.may_fail() { refuse(&Plan::new(&sides.trees(), &sides.policies)?) } else { Ok(()) }
+}
+
+fn refuse(plan: &Plan) -> Result<()> {
+    let paths: Vec<_> = plan.refusals().map(|item| format!("/etc/{}", item.path.display())).collect();
+    if paths.is_empty() { Ok(()) } else { Err(EtcError::Forbidden(paths.join(", ")).into()) }
+}
+
+/// Why there is no merge.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EtcError {
+    /// A policy says so.
+    #[error(
+        "the policy `fail` forbids it: {0} changed both locally and with the update; make the local side what the update \
+         has, or give another policy in /etc/ostree/etc-merge.d"
+    )]
+    Forbidden(String),
 }
 
 /// How much was modified, removed and added.
-pub(crate) fn counts(plan: &Plan) -> [usize; 3] {
+fn counts(plan: &Plan) -> [usize; 3] {
     [What::Modified, What::Removed, What::Added].map(|what| plan.count(what))
 }
 
@@ -86,46 +160,6 @@ impl Sysroot {
         let tree = directory::open(self.root(), &deployment.path.to_string())?;
         let (defaults, current) = (directory::open(&tree, "usr/etc")?, directory::open(&tree, "etc")?);
         Changes::between(defaults.as_fd(), current.as_fd())
-    }
-}
-
-impl Sysroot {
-    /// What was changed in the `/etc` of the running system after the deployment that is booted next was made, and is not
-    /// carried over to it: sorted, relative to `/etc`. Nothing while a staged deployment waits, which carries over all.
-    pub(crate) fn etc_left_behind(&self, loaded: &Loaded) -> Result<Vec<PathBuf>> {
-        let all = &loaded.deployments;
-        let (Some(next), Some(booted)) = (all.first(), all.iter().find(|d| d.booted)) else {
-            return Ok(Vec::new());
-        };
-        if next.staged || next.booted || next.path.stateroot != booted.path.stateroot {
-            return Ok(Vec::new());
-        }
-        let made_at = |dir: BorrowedFd<'_>| -> Result<Option<(i64, u32)>> {
-            let stat = rustix::fs::statx(dir, "etc", AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME)?;
-            let known = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
-            Ok(known.then_some((stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec)))
-        };
-        let next = directory::open(self.root(), &next.path.to_string())?;
-        // A file system that does not say when something was made leaves nothing to compare with.
-        let Some(made) = made_at(next.as_fd())? else { return Ok(Vec::new()) };
-        let tree = directory::open(self.root(), &booted.path.to_string())?;
-        // One that is older than what runs was not made from it, and is gone back to with the /etc that it had.
-        if made_at(tree.as_fd())?.is_some_and(|booted| booted > made) {
-            return Ok(Vec::new());
-        }
-        let (defaults, current) = (directory::open(&tree, "usr/etc")?, directory::open(&tree, "etc")?);
-        let changes = Changes::between(defaults.as_fd(), current.as_fd())?;
-        let is_later = |change: &&Change| {
-            // What is gone has left its time in the directory that it was in.
-            let place = match change.what {
-                What::Removed => change.path.parent().filter(|path| *path != Path::new("")),
-                _ => Some(change.path.as_path()),
-            };
-            let place = place.unwrap_or(Path::new("."));
-            let stat = rustix::fs::statx(&current, place, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::CTIME);
-            stat.is_ok_and(|stat| (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec) > made)
-        };
-        Ok(changes.list.iter().filter(is_later).map(|change| change.path.clone()).collect())
     }
 }
 
@@ -206,8 +240,8 @@ mod tests {
         }
         let (new, new_fd) = tree(&["usr/etc"], &["usr/etc/f", "usr/etc/g"]);
         create(new_fd.as_fd()).unwrap();
-        let (plan, report) = merge(old_fd.as_fd(), new_fd.as_fd()).unwrap();
-        assert_eq!((counts(&plan), report), ([1, 0, 2], Report::default()));
+        let merged = merge(old_fd.as_fd(), new_fd.as_fd(), Moment::Asked).unwrap();
+        assert_eq!((merged.counts, merged.conflicts), ([1, 0, 2], Vec::new()));
         let read = |name: &str| fs::read_to_string(new.path().join("etc").join(name)).ok();
         assert_eq!(read("f").as_deref(), Some("local"));
         assert_eq!(read("mine").as_deref(), Some("local"));

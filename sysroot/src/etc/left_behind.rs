@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What was changed in the `/etc` of the running system too late for the deployment that is booted next.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use etc_merge::{Change, Changes, What};
+use rustix::fs::{AtFlags, StatxFlags};
+
+use crate::directory;
+use crate::load::Loaded;
+use crate::sysroot::Sysroot;
+
+impl Sysroot {
+    /// What was changed in the `/etc` of the running system after the deployment that is booted next was made, and is not
+    /// carried over to it: sorted, relative to `/etc`. Nothing while a staged deployment waits, which carries over all.
+    pub(crate) fn etc_left_behind(&self, loaded: &Loaded) -> Result<Vec<PathBuf>> {
+        let all = &loaded.deployments;
+        let (Some(next), Some(booted)) = (all.first(), all.iter().find(|d| d.booted)) else {
+            return Ok(Vec::new());
+        };
+        if next.staged || next.booted || next.path.stateroot != booted.path.stateroot {
+            return Ok(Vec::new());
+        }
+        let made_at = |dir: BorrowedFd<'_>| -> Result<Option<(i64, u32)>> {
+            let stat = rustix::fs::statx(dir, "etc", AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME)?;
+            let known = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
+            Ok(known.then_some((stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec)))
+        };
+        let next = directory::open(self.root(), &next.path.to_string())?;
+        // A file system that does not say when something was made leaves nothing to compare with.
+        let Some(made) = made_at(next.as_fd())? else { return Ok(Vec::new()) };
+        let tree = directory::open(self.root(), &booted.path.to_string())?;
+        // One that is older than what runs was not made from it, and is gone back to with the /etc that it had.
+        if made_at(tree.as_fd())?.is_some_and(|booted| booted > made) {
+            return Ok(Vec::new());
+        }
+        let (defaults, current) = (directory::open(&tree, "usr/etc")?, directory::open(&tree, "etc")?);
+        let there = directory::open(&next, "etc")?;
+        let changes = Changes::between(defaults.as_fd(), current.as_fd())?;
+        let is_later = |change: &&Change| {
+            // What is gone has left its time in the directory that it was in.
+            let place = match change.what {
+                What::Removed => change.path.parent().filter(|path| *path != Path::new("")),
+                _ => Some(change.path.as_path()),
+            };
+            let place = place.unwrap_or(Path::new("."));
+            let stat = rustix::fs::statx(&current, place, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::CTIME);
+            stat.is_ok_and(|stat| (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec) > made)
+        };
+        let mut left = Vec::new();
+        for Change { path, .. } in changes.list.iter().filter(is_later) {
+            // `etc-merge --into` has carried it over since.
+            if !etc_merge::same_at(current.as_fd(), there.as_fd(), path)? {
+                left.push(path.clone());
+            }
+        }
+        Ok(left)
+    }
+}
