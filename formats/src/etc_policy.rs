@@ -127,7 +127,8 @@ impl FromStr for Pattern {
                 None => Ok(Part::Name(name.chars().collect())),
             },
         };
-        let parts = inside.strip_suffix('/').unwrap_or(inside).split('/').map(part).collect::<Result<_, _>>()?;
+        let parts =
+            inside.strip_suffix('/').unwrap_or(inside).split('/').map(part).collect::<Result<_, _>>()?;
         Ok(Self { parts })
     }
 }
@@ -145,10 +146,15 @@ impl Pattern {
             .collect();
         let below = [Part::AnyNumber];
         let parts: Vec<&Part> = self.parts.iter().chain(&below).collect();
-        fits(&parts, &names, |part| **part == Part::AnyNumber, |part, name| match part {
-            Part::AnyNumber => false,
-            Part::Name(pattern) => fits(pattern, name, |c| *c == '*', |p, c| *p == '?' || p == c),
-        })
+        fits(
+            &parts,
+            &names,
+            |part| **part == Part::AnyNumber,
+            |part, name| match part {
+                Part::AnyNumber => false,
+                Part::Name(pattern) => fits(pattern, name, |c| *c == '*', |p, c| *p == '?' || p == c),
+            },
+        )
     }
 }
 
