@@ -261,12 +261,20 @@ pub fn detect(boot: BorrowedFd<'_>) -> Result<Option<(Choice, String)>> {
                 }
             }
         }
+        // Its first file is on an EFI partition that is not mounted, and leads to this menu: to leave that as it is would
+        // leave the machine with entries that are gone. The C tools do not look for it.
+        if there(MENU)? {
+            return found(Choice::Grub2, MENU);
+        }
     }
     if there("loader/uEnv.txt")? {
         return found(Choice::Uboot, "loader/uEnv.txt");
     }
     Ok(None)
 }
+
+/// GRUB's menu in the chosen set.
+const MENU: &str = "loader/grub.cfg";
 
 /// bootupd installs GRUB configurations that never change and read the entries; it says so in its state.
 fn grub_reads_entries(boot: BorrowedFd<'_>) -> Result<bool> {
@@ -315,6 +323,19 @@ mod tests {
             let expected = expected.map(|(choice, path)| (choice, path.to_owned()));
             assert_eq!(detected(files), expected, "{files:?}");
         }
+    }
+
+    #[test]
+    fn a_menu_without_its_first_file_is_kept_up() {
+        let menu = ("loader/grub.cfg", "");
+        assert_eq!(detected(&[menu]), Some((Choice::Grub2, "loader/grub.cfg".to_owned())));
+        assert_eq!(detected(&[menu, ("bootupd-state.json", r#"{"static-configs": {}}"#)]), None);
+        let temp = tempfile::tempdir().unwrap();
+        std::fs::create_dir(temp.path().join("loader")).unwrap();
+        std::fs::write(temp.path().join(menu.0), menu.1).unwrap();
+        let boot = std::fs::File::open(temp.path()).unwrap();
+        let installed = select(Choice::Auto, boot.as_fd()).unwrap();
+        assert_eq!((installed.reads(), installed.entry_point), (Reads::OurFile, None));
     }
 
     #[test]
