@@ -17,6 +17,9 @@ const FLAGS: &str = "--cfg fuzzing -C passes=sancov-module -C llvm-args=-sanitiz
                      -C llvm-args=-sanitizer-coverage-trace-compares -C debug-assertions -C overflow-checks \
                      -C codegen-units=1";
 
+/// Where there are targets: beside what they test.
+const ROOMS: [&str; 2] = ["formats/fuzz", "tests-crash/fuzz"];
+
 #[derive(Deserialize)]
 struct Manifest {
     bin: Vec<Bin>,
@@ -29,17 +32,18 @@ struct Bin {
 
 /// Builds and runs every target for some seconds.
 pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<()> {
-    let room = workspace.root.join("formats/fuzz");
-    let targets = targets(&room)?;
-    let programs = build(workspace, &room)?;
+    let targets = targets(workspace)?;
     let mut broken = Vec::new();
-    for target in &targets {
-        terminal::progress(&format!("fuzzing {target} for {seconds} s"));
-        if let Err(error) = fuzz(workspace, &room, &programs, target, seconds) {
-            println!("FAILED  {target}: {error:#}");
-            broken.push(target.as_str());
-        } else {
-            println!("ok      {target}");
+    for room in ROOMS.map(|room| workspace.root.join(room)) {
+        let programs = build(workspace, &room)?;
+        for (_, target) in targets.iter().filter(|(of, _)| *of == room) {
+            terminal::progress(&format!("fuzzing {target} for {seconds} s"));
+            if let Err(error) = fuzz(workspace, &room, &programs, target, seconds) {
+                println!("FAILED  {target}: {error:#}");
+                broken.push(target.as_str());
+            } else {
+                println!("ok      {target}");
+            }
         }
     }
     if !broken.is_empty() {
@@ -50,16 +54,22 @@ pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<()> {
 
 /// Runs every target in turn, each for its part of the time.
 pub(crate) fn run_all(workspace: &Workspace, minutes: u32) -> Result<()> {
-    let targets = u32::try_from(targets(&workspace.root.join("formats/fuzz"))?.len())?;
+    let targets = u32::try_from(targets(workspace)?.len())?;
     run(workspace, (minutes * 60 / targets).max(1))
 }
 
-fn targets(room: &Path) -> Result<Vec<String>> {
-    let path = room.join("Cargo.toml");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("Reading {}", path.display()))?;
-    let manifest: Manifest = toml::from_str(&text).with_context(|| format!("Parsing {}", path.display()))?;
-    ensure!(!manifest.bin.is_empty(), "{} has no target", path.display());
-    Ok(manifest.bin.into_iter().map(|bin| bin.name).collect())
+/// All targets, each with its room.
+fn targets(workspace: &Workspace) -> Result<Vec<(PathBuf, String)>> {
+    let mut targets = Vec::new();
+    for room in ROOMS.map(|room| workspace.root.join(room)) {
+        let path = room.join("Cargo.toml");
+        let text = std::fs::read_to_string(&path).with_context(|| format!("Reading {}", path.display()))?;
+        let manifest: Manifest =
+            toml::from_str(&text).with_context(|| format!("Parsing {}", path.display()))?;
+        ensure!(!manifest.bin.is_empty(), "{} has no target", path.display());
+        targets.extend(manifest.bin.into_iter().map(|bin| (room.clone(), bin.name)));
+    }
+    Ok(targets)
 }
 
 #[context("Building the fuzz targets")]
