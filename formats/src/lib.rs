@@ -6,6 +6,7 @@
 pub mod bls;
 pub mod bootlink;
 pub mod checksum;
+pub mod cpio;
 pub mod date;
 pub mod etc_policy;
 pub mod gvariant;

@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
 /// Directories on which the boot mounts something; a deployment is immutable, so nothing can add them later.
-const MOUNT_POINTS: [&str; 8] = ["sysroot", "usr", "etc", "var", "run", "proc", "sys", "dev"];
+pub(crate) const MOUNT_POINTS: [&str; 8] = ["sysroot", "usr", "etc", "var", "run", "proc", "sys", "dev"];
 
 /// What to do about a tree with an enforcing SELinux policy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(crate) fn check(tree: BorrowedFd<'_>, selinux: Selinux) -> Result<()> {
         );
     }
     prepare_root::config::Config::load(tree)?.check_supported()?;
-    if selinux == Selinux::Refuse && enforcing(tree)? {
+    if selinux == Selinux::Refuse && enforcing(tree, "etc")? {
         bail!(
             "the tree has an enforcing SELinux policy (/etc/selinux/config), and this version sets no labels: \
              set SELINUX=permissive in the tree, or go on with --selinux=ignore"
@@ -46,15 +46,15 @@ pub(crate) fn check(tree: BorrowedFd<'_>, selinux: Selinux) -> Result<()> {
     Ok(())
 }
 
-/// Whether `SELINUX=enforcing` is set and the policy that it names is there.
-fn enforcing(tree: BorrowedFd<'_>) -> Result<bool> {
-    let Some(text) = read_text(tree, "etc/selinux/config")? else { return Ok(false) };
+/// Whether `SELINUX=enforcing` is set and the policy that it names is there, in the directory that is or will be `/etc`.
+pub(crate) fn enforcing(tree: BorrowedFd<'_>, etc: &str) -> Result<bool> {
+    let Some(text) = read_text(tree, &format!("{etc}/selinux/config"))? else { return Ok(false) };
     let value = |key: &str| {
         let mut values = text.lines().rev().filter_map(|line| line.trim().split_once('='));
         values.find(|(k, _)| k.trim() == key).map(|(_, v)| v.trim().to_owned())
     };
     let policy = value("SELINUXTYPE").unwrap_or_else(|| "targeted".to_owned());
-    let there = rustix::fs::statat(tree, format!("etc/selinux/{policy}"), AtFlags::empty()).is_ok();
+    let there = rustix::fs::statat(tree, format!("{etc}/selinux/{policy}"), AtFlags::empty()).is_ok();
     Ok(there && value("SELINUX").is_some_and(|mode| mode.eq_ignore_ascii_case("enforcing")))
 }
 

@@ -12,6 +12,7 @@ mod fsck_boot;
 mod init_fs;
 mod instutil;
 mod kargs;
+mod lint;
 mod lock_finalization;
 mod pin;
 mod reboot;
@@ -60,6 +61,7 @@ enum Command {
     #[command(hide = true)]
     Instutil(instutil::Args),
     Kargs(kargs::Args),
+    Lint(lint::Args),
     LockFinalization(lock_finalization::Args),
     Pin(pin::Args),
     Rollback(rollback::Args),
@@ -95,6 +97,7 @@ impl Args {
             Command::Instutil(args) => args.run(&change()?, out),
             Command::Kargs(args) if args.only_reads() => args.run(&open()?, out),
             Command::Kargs(args) => args.run(&change()?, out),
+            Command::Lint(args) => args.run(out),
             Command::LockFinalization(args) => args.run(&change()?, out),
             Command::Pin(args) => args.run(&planned(&args.dry_run)?, out),
             Command::Rollback(args) => args.run(&planned(&args.dry_run)?, out),

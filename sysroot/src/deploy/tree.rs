@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use bootloader::Settings;
+use bootloader::{KernelFiles, Settings};
 use durable::fault;
 use fn_error_context::context;
 use formats::bootlink::DeploymentPath;
@@ -18,7 +18,7 @@ use crate::etc::{EtcConflict, Moment};
 use crate::init::make_dir;
 use crate::load::Loaded;
 use crate::spare::spare;
-use crate::{Sysroot, backing, cleanup, directory, etc, preflight, var};
+use crate::{Sysroot, backing, cleanup, directory, etc, initramfs, preflight, var};
 
 /// A tree that nothing refers to yet. Dropped without [`Tree::keep`], it is removed again, unless the switch failed
 /// so late that a boot link leads to it.
@@ -73,6 +73,8 @@ impl<'a> Tree<'a> {
             }
         }
         preflight::check(root.as_fd(), plan.selinux)?;
+        let notes = initramfs::check(root.as_fd(), &KernelFiles::find(root.as_fd())?)?;
+        notes.iter().for_each(|note| log::warn!("{note}"));
         let stateroot = directory::open(sysroot.root(), &stateroot)?;
         var::fill_if_empty(stateroot.as_fd(), root.as_fd())?;
         if etc == Etc::Merged {
