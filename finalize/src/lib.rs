@@ -4,7 +4,7 @@
 //! ```text
 //! shutdown     ostree-finalize-staged           the staged deployment becomes the default
 //!              ostree-finalize-staged --hold    keeps /boot mounted until then
-//! next boot    ostree-boot-complete             says why that failed, if it did
+//! next boot    ostree-boot-complete             says why that failed, if it did, and stages it again
 //! good boot    ostree-boot-good                 the switch is proven, and what was there before it is swept
 //! ```
 //!
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
-use sysroot::{Finalized, Sysroot};
+use sysroot::{Finalized, Sysroot, TakenUp};
 
 /// That it is there says that the system was booted through a deployment.
 const BOOTED: &str = "/run/ostree-booted";
@@ -71,8 +71,9 @@ pub fn hold(path: &Path) -> Result<Infallible> {
     }
 }
 
-/// Ends a soft reboot, and fails with what the last finalization failed with, once: so `systemctl --failed` shows it.
-pub fn boot_complete(path: &Path) -> Result<()> {
+/// Ends a soft reboot; stages an update again that the last shutdown did not finish, or gives it up; and fails with what the last
+/// finalization failed with, once: so `systemctl --failed` shows it.
+pub fn boot_complete(path: &Path, out: &mut dyn Write) -> Result<()> {
     if !is_booted()? && !exists(NEXT_BOOTED)? {
         return Ok(());
     }
@@ -81,7 +82,37 @@ pub fn boot_complete(path: &Path) -> Result<()> {
         Err(error) => return Err(error).with_context(|| format!("Renaming {NEXT_BOOTED} to {BOOTED}")),
     }
     let sysroot = Sysroot::open(path)?;
-    let Some(reason) = sysroot.finalize_failure()? else { return Ok(()) };
+    let failed = sysroot.finalize_failure()?;
+    let mut problems: Vec<String> = failed
+        .iter()
+        .map(|reason| {
+            format!("ostree-finalize-staged.service failed on previous boot: {}", reason.trim_end())
+        })
+        .collect();
+    if sysroot.is_update_left()? {
+        match take_up(path) {
+            Ok(TakenUp::Nothing) => {}
+            Ok(TakenUp::Staged { path, attempt, of }) => {
+                writeln!(
+                    out,
+                    "The update to {path} is staged again; shutdown makes attempt {attempt} of {of}"
+                )?;
+            }
+            Ok(TakenUp::GivenUp { path, why, failed: true }) => {
+                problems.push(format!("The update to {path} is given up: {why}"));
+            }
+            Ok(TakenUp::GivenUp { path, why, failed: false }) => {
+                writeln!(out, "The update to {path} is not staged again: {why}")?;
+            }
+            Err(error) => problems.push(format!("{error:#}")),
+        }
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    // The status says that it failed before it repeats why.
+    let reason = failed.into_iter().chain(problems.iter().skip(1).cloned()).collect::<Vec<_>>().join("; ");
+    let reason = if reason.is_empty() { problems.concat() } else { reason };
     if let Err(error) = sysroot.keep_finalize_failure(&reason) {
         log::warn!("{error:#}");
     }
@@ -89,7 +120,13 @@ pub fn boot_complete(path: &Path) -> Result<()> {
     if let Err(error) = forgotten {
         log::warn!("{error:#}");
     }
-    bail!("ostree-finalize-staged.service failed on previous boot: {}", reason.trim_end())
+    bail!("{}", problems.join("; "))
+}
+
+fn take_up(path: &Path) -> Result<TakenUp> {
+    let sysroot = Sysroot::open_for_change(path)?;
+    let lock = sysroot.lock(|| eprintln!("Waiting for the lock of the sysroot"))?;
+    sysroot.take_up(&lock)
 }
 
 /// Proves the switch that led to this boot, and removes what nothing needs any more.

@@ -184,6 +184,68 @@ impl Staged {
     }
 }
 
+/// What is kept of a staged deployment where a power cut does not reach it, `/ostree/staged-deployment`: the record, and by
+/// what the next boot knows whether it is still true.
+///
+/// ```text
+/// …                          all keys of the record
+/// attempts           u       how many shutdowns have begun to finalize it
+/// changed            (tu)    the time of ostree/deploy, which every change of the deployments sets: seconds, nanoseconds
+/// deployments        as      the boot menu: ostree/deploy/STATEROOT/deploy/CHECKSUM.SERIAL of each, the default first
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The record.
+    pub staged: Staged,
+    /// How many shutdowns have begun to finalize it.
+    pub attempts: u32,
+    /// When the deployments were changed, in seconds since 1970 and nanoseconds.
+    pub changed: (u64, u32),
+    /// The boot menu, the default first.
+    pub deployments: Vec<DeploymentPath>,
+}
+
+const ATTEMPTS: &str = "attempts";
+const CHANGED: &str = "changed";
+const DEPLOYMENTS: &str = "deployments";
+
+impl Kept {
+    /// Reads the content of the file.
+    pub fn parse(bytes: &[u8]) -> Result<Self, StagedError> {
+        let mut staged = Staged::parse(bytes)?;
+        let mut take = |key: &'static str| {
+            let value = staged.others.get(key).cloned().ok_or(StagedError::Missing(key));
+            staged.others.remove(key);
+            value
+        };
+        let (attempts, changed, deployments) = (take(ATTEMPTS)?, take(CHANGED)?, take(DEPLOYMENTS)?);
+        let changed = changed.view()?;
+        let deployment = |text: &str| text.parse().map_err(|_| malformed(DEPLOYMENTS, text));
+        Ok(Self {
+            attempts: attempts.view()?.as_u32()?,
+            changed: (changed.child(0)?.as_u64()?, changed.child(1)?.as_u32()?),
+            deployments: deployments
+                .view()?
+                .as_strings()?
+                .into_iter()
+                .map(deployment)
+                .collect::<Result<_, _>>()?,
+            staged,
+        })
+    }
+
+    /// The content of the file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut staged = self.staged.clone();
+        let (seconds, nanoseconds) = self.changed;
+        staged.others.insert(ATTEMPTS, self.attempts);
+        staged.others.insert(CHANGED, Value::tuple(&[seconds.into(), nanoseconds.into()]));
+        let deployments = self.deployments.iter().map(DeploymentPath::to_string);
+        staged.others.insert(DEPLOYMENTS, Value::strings(deployments));
+        staged.to_bytes()
+    }
+}
+
 impl Place {
     fn parse(value: &Value) -> Result<Self, StagedError> {
         let dict = value.view()?;

@@ -81,6 +81,7 @@ impl Sysroot {
     ) -> Result<Vec<DeploymentPath>> {
         let mut linked = bootloader::linked_deployments(self.places(), settings)?;
         linked.extend(loaded.staged.as_ref().map(|staged| staged.target.path.clone()));
+        linked.extend(loaded.kept.as_ref().map(|kept| kept.staged.target.path.clone()));
         let mut unneeded = Vec::new();
         for path in self.deployments_on_disk()? {
             if !linked.contains(&path) && !self.is_running(&path)? {

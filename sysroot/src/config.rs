@@ -10,7 +10,7 @@ use formats::keyfile::typed::flag;
 use serde::Deserialize;
 
 /// What the administrator or the image decided about boot menus.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Config {
     /// `bootloader`: whom to write for; `auto` by default.
     pub(crate) bootloader: Choice,
@@ -21,12 +21,18 @@ pub(crate) struct Config {
     /// `boot-counting-tries`: how often a new deployment may fail to boot before another is tried, by a boot loader that
     /// counts; 0, which is the default, counts nothing.
     pub(crate) tries: u32,
+    /// `finalize-attempts`: how many shutdowns may begin to finalize an update before it is given up; 2 by default. With 0 an
+    /// update does not outlive a power cut.
+    pub(crate) finalize_attempts: u32,
     /// `bls-append-except-default`: keys and values of every boot entry but the default, `;` between them; none by default.
     pub(crate) except_default: Vec<(String, String)>,
 }
 
 /// More tries are a mistake: a system that failed as often as this will not start the next time.
 const MAX_TRIES: u32 = 5;
+
+/// One shutdown may fail by chance.
+const FINALIZE_ATTEMPTS: u32 = 2;
 
 /// The file as far as it is read here.
 #[derive(Debug, Default, Deserialize)]
@@ -43,6 +49,7 @@ struct Group {
     bootprefix: Option<bool>,
     freeze_root: Option<String>,
     boot_counting_tries: Option<u32>,
+    finalize_attempts: Option<u32>,
     bls_append_except_default: Option<String>,
 }
 
@@ -54,8 +61,14 @@ impl Config {
 
     /// Reads the group. What is asked for and not built yet is refused by name.
     pub(crate) fn parse(file: &Keyfile) -> Result<Self> {
-        let Group { bootloader, bootprefix, freeze_root, boot_counting_tries, bls_append_except_default } =
-            file.typed::<File>().context("[sysroot]")?.sysroot;
+        let Group {
+            bootloader,
+            bootprefix,
+            freeze_root,
+            boot_counting_tries,
+            finalize_attempts,
+            bls_append_except_default,
+        } = file.typed::<File>().context("[sysroot]")?.sysroot;
         let tries = boot_counting_tries.unwrap_or(0);
         if tries > MAX_TRIES {
             bail!("[sysroot] boot-counting-tries={tries} is more than {MAX_TRIES}");
@@ -69,7 +82,9 @@ impl Config {
             Some(other) => bail!("[sysroot] freeze-root={other} is neither yes nor no"),
         };
         let bootloader = bootloader.map_or(Ok(Choice::default()), |name| name.parse())?;
-        Ok(Self { bootloader, boot_prefix: bootprefix.unwrap_or(false), freezing, tries, except_default })
+        let boot_prefix = bootprefix.unwrap_or(false);
+        let finalize_attempts = finalize_attempts.unwrap_or(FINALIZE_ATTEMPTS);
+        Ok(Self { bootloader, boot_prefix, freezing, tries, finalize_attempts, except_default })
     }
 }
 
@@ -93,14 +108,28 @@ mod tests {
 
     #[test]
     fn values() {
-        assert_eq!(parse("").unwrap(), Config::default());
+        let default = Config {
+            bootloader: Choice::default(),
+            boot_prefix: false,
+            freezing: Freezing::NotTheRoot,
+            tries: 0,
+            finalize_attempts: 2,
+            except_default: Vec::new(),
+        };
+        assert_eq!(parse("").unwrap(), default);
         let all =
-            parse("bootloader=none\nbootprefix=true\nfreeze-root=yes\nboot-counting-tries=3\n").unwrap();
-        let freezing = Freezing::EvenTheRoot;
-        let (tries, except_default) = (3, Vec::new());
+            "bootloader=none\nbootprefix=true\nfreeze-root=yes\nboot-counting-tries=3\nfinalize-attempts=5\n";
+        let (freezing, tries) = (Freezing::EvenTheRoot, 3);
         assert_eq!(
-            all,
-            Config { bootloader: Choice::None, boot_prefix: true, freezing, tries, except_default }
+            parse(all).unwrap(),
+            Config {
+                bootloader: Choice::None,
+                boot_prefix: true,
+                freezing,
+                tries,
+                finalize_attempts: 5,
+                ..default
+            }
         );
         let keys = parse("bls-append-except-default=grub_users=\"\";a=b=c d;\n").unwrap().except_default;
         let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());

@@ -33,9 +33,12 @@ impl Sysroot {
             return None;
         }
         let untold = self.finalize_failure().unwrap_or_else(|error| Some(format!("{error:#}")));
-        untold.or_else(|| {
-            let told = loaded.is_running_system.then(|| std::fs::read(format!("{DIR}/{TOLD}")).ok());
-            told.flatten().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        })
+        untold.or_else(|| self.told_failure(loaded))
+    }
+
+    /// Why the update of the last shutdown failed, after a boot has told it.
+    pub(crate) fn told_failure(&self, loaded: &Loaded) -> Option<String> {
+        let told = loaded.is_running_system.then(|| std::fs::read(format!("{DIR}/{TOLD}")).ok());
+        told.flatten().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 }

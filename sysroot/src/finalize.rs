@@ -2,7 +2,7 @@
 //! The second half of a staged deployment, at shutdown, and what the next boot says of it.
 //!
 //! ```text
-//! record    removed first: what fails once would fail again
+//! record    the attempt is counted, and the volatile one removed
 //! /etc      the local changes, as they are now that nothing runs any more
 //! switch    the boot entries (see the crate `bootloader`), cleanup without objects
 //! ```
@@ -83,6 +83,7 @@ impl Sysroot {
         }
         let lock = self.lock(on_wait)?;
         let loaded = self.load()?;
+        self.count_attempt(&record);
         staged::remove()?;
         loaded.boot.check()?;
         ensure!(loaded.boot.loader != LoaderLink::Missing, "There is no /boot/loader; is /boot mounted?");

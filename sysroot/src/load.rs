@@ -13,7 +13,7 @@ use formats::bls::Entry;
 use formats::bootlink::DeploymentPath;
 use formats::keyfile::Keyfile;
 use formats::run_state::RunState;
-use formats::staged::Staged;
+use formats::staged::{Kept, Staged};
 use prepare_root::calls::Calls;
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
@@ -39,6 +39,8 @@ pub struct Loaded {
     pub is_running_system: bool,
     /// The record of the staged deployment, which is the first in the list then.
     pub staged: Option<Staged>,
+    /// What is kept of an update that is not finished, where a power cut does not reach it.
+    pub(crate) kept: Option<Kept>,
     /// Why there is a record of a staged deployment, and none in the list.
     pub staged_problem: Option<String>,
 }
@@ -51,10 +53,17 @@ impl Loaded {
 
     /// Names in `/boot/ostree` of what the staged deployment has brought there already.
     pub(crate) fn awaited(&self) -> Vec<String> {
-        let Some(record) = &self.staged else { return Vec::new() };
+        let kept = self.kept.as_ref().map(|kept| &kept.staged);
+        let Some(record) = self.staged.as_ref().or(kept) else { return Vec::new() };
         let own = format!("{}-{}", record.target.path.stateroot, record.target.boot_checksum);
         let more = record.overlay_initrds.iter().map(|checksum| format!("{checksum}.img"));
         std::iter::once(own).chain(more).collect()
+    }
+
+    /// The boot menu.
+    pub(crate) fn menu(&self) -> Vec<DeploymentPath> {
+        let listed = self.deployments.iter().filter(|d| !d.staged && !d.unlisted);
+        listed.map(|d| d.path.clone()).collect()
     }
 
     /// How many deployments are in the boot menu.
@@ -107,7 +116,10 @@ impl Sysroot {
             }));
         }
         let is_running_system = running.is_some();
-        let mut loaded = Loaded { deployments, boot, is_running_system, staged: None, staged_problem: None };
+        // What cannot be read of it, or is not true any more, is told by the boot that would take it up.
+        let kept = self.kept().unwrap_or_default().filter(|kept| self.is_true(kept));
+        let mut loaded =
+            Loaded { deployments, boot, is_running_system, staged: None, kept, staged_problem: None };
         if is_running_system {
             self.load_staged(&mut loaded);
         }

@@ -12,9 +12,9 @@ use crate::cleanup::Cleaned;
 use crate::entries::{self, Item};
 use crate::load::Loaded;
 use crate::lock::Lock;
+use crate::overlay_initrds;
 use crate::room::Room;
 use crate::sysroot::Sysroot;
-use crate::{overlay_initrds, staged};
 
 /// What a new menu has changed.
 #[derive(Debug)]
@@ -55,6 +55,8 @@ pub(crate) enum Staging {
     Edited(KernelArgs),
     /// It is not the first any more, and is given up.
     GivenUp(DeploymentPath),
+    /// It becomes a part of the menu.
+    Finished,
 }
 
 /// A menu to be switched to.
@@ -87,7 +89,11 @@ impl Sysroot {
         };
         let staging = match (&loaded.staged, items.first().filter(|item| is_staged(item))) {
             (Some(_), Some(Item::Old { kernel_args: Some(args), .. })) => Staging::Edited(args.clone()),
-            (Some(record), None) => Staging::GivenUp(record.target.path.clone()),
+            (Some(record), None) => {
+                let target = &record.target.path;
+                let is_target = |item: &Item| matches!(item, Item::New(new) if new.path == *target);
+                if items.iter().any(is_target) { Staging::Finished } else { Staging::GivenUp(target.clone()) }
+            }
             _ => Staging::Stays,
         };
         if let Staging::GivenUp(_) = staging {
@@ -120,21 +126,26 @@ impl Sysroot {
         match (&loaded.staged, &menu.staging) {
             (Some(record), Staging::Edited(args)) => {
                 let kernel_args = Some(args.iter().map(str::to_owned).collect());
-                staged::write(&Staged { kernel_args, ..record.clone() })?;
+                self.write_staged(&Staged { kernel_args, ..record.clone() }, self.look()?.menu())?;
             }
+            (Some(_), Staging::Stays) => self.touch_staged(Some(self.look()?.menu()))?,
             (Some(record), Staging::GivenUp(path)) => {
-                staged::remove()?;
+                self.remove_staged()?;
                 overlay_initrds::forget(&record.overlay_initrds);
                 unstaged = Some(path.clone());
+                self.touch()?;
             }
-            _ => {}
+            // Also an update that a boot has not taken up yet: this is what is wanted now.
+            _ => {
+                self.forget_kept()?;
+                self.touch()?;
+            }
         }
         for item in items {
             if let Item::New(new) = item {
                 overlay_initrds::forget(&new.overlay_initrds);
             }
         }
-        self.touch()?;
         // The switch is made; that something old is still there is no reason to call it failed.
         let cleaned = self.clean_up(lock, settings, menu.prune).unwrap_or_else(|error| {
             warn!("{error:#}; `ostree admin cleanup` tries again");

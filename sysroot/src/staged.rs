@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The record of the staged deployment in `/run/ostree`, as the C tools have it.
 //!
-//! It is volatile on purpose: what it says is true for the running system only.
+//! It is volatile on purpose: what it says is true for the running system only. What outlives a power cut is in
+//! [`crate::kept`].
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -101,12 +102,12 @@ impl Sysroot {
     /// Keeps the staged deployment staged at shutdown, or no longer. `None` where nothing is staged, else whether
     /// that changed anything.
     pub fn lock_finalization(&self, _lock: &Lock, locked: bool) -> Result<Option<bool>> {
-        let Some(record) = self.load()?.staged else { return Ok(None) };
+        let loaded = self.load()?;
+        let Some(record) = loaded.staged.clone() else { return Ok(None) };
         if record.locked == locked {
             return Ok(Some(false));
         }
-        write(&Staged { locked, ..record })?;
-        self.touch()?;
+        self.write_staged(&Staged { locked, ..record }, loaded.menu())?;
         Ok(Some(true))
     }
 }

@@ -100,8 +100,13 @@ impl Sysroot {
         stated_version(&self.repo.load_commit(&path.checksum).ok()?)
     }
 
-    /// Tells other programs that the deployments have changed: they watch the time of `ostree/deploy`.
+    /// Tells other programs that the deployments have changed. What is kept of a staged deployment stays true.
     pub(crate) fn touch(&self) -> Result<()> {
+        self.touch_staged(None)
+    }
+
+    /// Sets the time of `ostree/deploy`, which other programs watch.
+    pub(crate) fn set_time(&self) -> Result<()> {
         let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
         let times = Timestamps { last_access: now, last_modification: now };
         rustix::fs::utimensat(self.root(), "ostree/deploy", &times, AtFlags::empty())

@@ -92,6 +92,8 @@ fn every_topic_is_documented() {
     use Topic::*;
     let all = [
         FinalizationFailed,
+        StagedAgain,
+        StagedOnDisk,
         StagedUnusable,
         BootedNotInMenu,
         EtcLeftBehind,
@@ -105,6 +107,7 @@ fn every_topic_is_documented() {
     // Does not compile with one that is not in the list.
     all.iter().for_each(|topic| match topic {
         FinalizationFailed | StagedUnusable | BootedNotInMenu | EtcLeftBehind | EtcConflicts | Loader => {}
+        StagedAgain | StagedOnDisk => {}
         EntryUnreadable | EntryDangling | ForeignEntryFirst | SwitchUnproven => {}
     });
     assert_eq!(names(&all), documented("topic"));

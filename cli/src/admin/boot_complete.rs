@@ -5,13 +5,15 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::Output;
+
 /// Say why the update at the last shutdown failed, if it did: what ostree-boot-complete.service does
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: ostree admin boot-complete")]
 pub(super) struct Args {}
 
 impl Args {
-    pub(super) fn run(&self, path: &Path) -> Result<()> {
-        finalize::boot_complete(path)
+    pub(super) fn run(&self, path: &Path, out: &mut Output<'_>) -> Result<()> {
+        finalize::boot_complete(path, out)
     }
 }

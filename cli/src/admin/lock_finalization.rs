@@ -10,7 +10,7 @@ use crate::Output;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example: ostree admin lock-finalization --unlock\n\nA locked deployment stays staged until it is unlocked, \
-    or until the shutdown, which drops it."
+    also over a reboot."
 )]
 pub(super) struct Args {
     /// Apply it at shutdown

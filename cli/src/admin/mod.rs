@@ -83,7 +83,7 @@ impl Args {
         let change = || Sysroot::open_for_change(path);
         let planned = |dry_run: &DryRun| if dry_run.is_on() { open() } else { change() };
         match &self.command {
-            Command::BootComplete(args) => args.run(path),
+            Command::BootComplete(args) => args.run(path, out),
             Command::Cleanup(args) => args.run(&planned(&args.dry_run)?, out),
             Command::ConfigDiff(args) => args.run(&open()?, out),
             Command::Deploy(args) => args.run(&planned(&args.dry_run)?, out),

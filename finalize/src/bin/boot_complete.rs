@@ -5,5 +5,5 @@ use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    finalize::exit(|| finalize::boot_complete(Path::new("/")))
+    finalize::exit(|| finalize::boot_complete(Path::new("/"), &mut std::io::stdout()))
 }

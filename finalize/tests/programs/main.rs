@@ -22,7 +22,9 @@ use system::{Boot, RECORD, STAMP, deployment, list, stage};
 
 const CASES: &[Case] = &[
     ("an_update_from_shutdown_to_a_good_boot", Need::Nothing, update),
+    ("an_update_that_a_cut_has_stopped_is_finished_a_shutdown_later", Need::Nothing, cut),
     ("a_failure_makes_the_next_boot_tell_it", Need::Nothing, failure),
+    ("what_failed_twice_is_given_up_loudly", Need::Nothing, given_up),
     ("hold_keeps_boot_in_use", Need::Nothing, hold),
     ("a_soft_reboot_is_ended", Need::Nothing, soft_reboot),
     ("a_system_that_is_not_ours_is_left_alone", Need::Nothing, not_booted),
@@ -92,9 +94,61 @@ fn failure() {
         "{said}"
     );
     let reason = fs::read_to_string(STAMP).unwrap();
-    let told = format!("error: ostree-finalize-staged.service failed on previous boot: {reason}\n");
-    assert_eq!(run("ostree-boot-complete", &[]), (false, told));
+    let told =
+        format!("error: ostree-finalize-staged.service failed on previous boot: {reason}; The update to ");
+    let (done, said) = run("ostree-boot-complete", &[]);
+    assert!(
+        !done
+            && said.starts_with(&told)
+            && said.contains("is given up: ")
+            && said.ends_with("VERSION/vmlinuz\n"),
+        "{said}"
+    );
     assert_eq!(run("ostree-boot-complete", &[]), (true, String::new()));
+}
+
+/// The power goes, and the system comes up again.
+fn power_cut() {
+    fs::remove_dir_all("/run/ostree").unwrap();
+}
+
+fn cut() {
+    boot();
+    let name = stage();
+    power_cut();
+    for point in ["/sysroot", "/boot"] {
+        system::mount(&["-o", "remount,bind,ro"], Path::new(point));
+    }
+    let staged = format!(
+        "The update to ostree/deploy/testos/deploy/{name} is staged again; shutdown makes attempt 1 of 2\n"
+    );
+    assert_eq!(run("ostree-boot-complete", &[]), (true, staged));
+    assert_eq!(list(), ["2s", "1*"]);
+    assert_eq!(run("ostree-boot-complete", &[]), (true, String::new()));
+    let (done, said) = run("ostree-finalize-staged", &[]);
+    assert!(done, "{said}");
+    assert_eq!(list(), ["2", "1*"]);
+    power_cut();
+    assert_eq!(run("ostree-boot-complete", &[]), (true, String::new()));
+}
+
+fn given_up() {
+    boot();
+    stage();
+    for again in [true, false] {
+        fs::rename("/boot/loader", "/boot/elsewhere").unwrap();
+        let (done, reason) = run("ostree-finalize-staged", &[]);
+        assert!(!done, "{reason}");
+        fs::rename("/boot/elsewhere", "/boot/loader").unwrap();
+        power_cut();
+        let (done, said) = run("ostree-boot-complete", &[]);
+        assert!(!done && said.contains("failed on previous boot: Finalizing staged deployment"), "{said}");
+        assert_eq!(said.contains("is staged again; shutdown makes attempt 2 of 2\n"), again, "{said}");
+        assert_eq!(said.contains("is given up: 2 of 2 attempts have failed\n"), !again, "{said}");
+        assert_eq!(list().len(), if again { 2 } else { 1 });
+    }
+    let notes = system::status().notes;
+    assert!(notes.iter().any(|note| note.text.contains("2 of 2 attempts have failed")), "{notes:?}");
 }
 
 fn hold() {

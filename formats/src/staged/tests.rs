@@ -140,3 +140,17 @@ proptest! {
         let _ = Staged::parse(&bytes);
     }
 }
+
+#[test]
+fn what_is_kept_reads_the_same() {
+    let path: DeploymentPath = format!("ostree/deploy/os/deploy/{}.1", "ab".repeat(32)).parse().unwrap();
+    let target = Place { path: path.clone(), boot_checksum: Checksum::of(b"") };
+    let staged = Staged { locked: true, kernel_args: Some(vec!["a".to_owned()]), ..Staged::new(target) };
+    let kept = Kept { staged, attempts: 1, changed: (1 << 40, 999), deployments: vec![path] };
+    let bytes = kept.to_bytes();
+    assert_eq!(Kept::parse(&bytes), Ok(kept.clone()));
+    assert!(matches!(Kept::parse(&kept.staged.to_bytes()), Err(StagedError::Missing("attempts"))));
+    for length in 0..bytes.len() {
+        let _refused = Kept::parse(&bytes[..length]);
+    }
+}

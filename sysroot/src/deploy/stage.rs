@@ -20,7 +20,6 @@ use crate::load::Loaded;
 use crate::lock::Lock;
 use crate::overlay_initrds::OverlayInitrd;
 use crate::space::Counting;
-use crate::staged;
 use crate::sysroot::Sysroot;
 
 /// What makes the switch at shutdown.
@@ -104,9 +103,8 @@ impl Sysroot {
 
         // Nobody waits for the disk now; at shutdown somebody would.
         durable::sync_fs(self.root())?;
-        staged::write(&record(loaded, plan, options, target, locked))?;
+        self.write_staged(&record(loaded, plan, options, target, locked), now.menu())?;
         tree.keep();
-        self.touch()?;
         let cleaned = self.clean_up(lock, settings, options.prune).unwrap_or_else(|error| {
             log::warn!("{error:#}; `ostree admin cleanup` tries again");
             Cleaned::default()

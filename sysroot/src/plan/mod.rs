@@ -18,8 +18,8 @@ use crate::load::Loaded;
 use crate::lock::Lock;
 use crate::menu::{MenuPlan, Staging, Switched};
 use crate::space::Counting;
-use crate::staged;
 use crate::sysroot::Sysroot;
+use crate::{kept, staged};
 
 pub use request::Request;
 pub use step::Step;
@@ -269,9 +269,13 @@ impl Sysroot {
         plan.steps.extend(step::of_switch(switch));
         let staged = loaded.staged.as_ref().map(|record| &record.target.path);
         match &menu.staging {
-            Staging::Stays => {}
-            Staging::Edited(_) => plan.steps.push(Step::write(staged::PATH)),
-            Staging::GivenUp(_) => plan.steps.push(Step::remove(staged::PATH)),
+            Staging::Stays | Staging::Finished if loaded.kept.is_none() => {}
+            Staging::Stays | Staging::Finished => plan.steps.push(match staged {
+                Some(_) => Step::write(kept::PATH),
+                None => Step::remove(kept::PATH),
+            }),
+            Staging::Edited(_) => plan.steps.extend([staged::PATH, kept::PATH].map(Step::write)),
+            Staging::GivenUp(_) => plan.steps.extend([staged::PATH, kept::PATH].map(Step::remove)),
         }
         let after: Vec<DeploymentPath> =
             menu.items.iter().filter_map(|item| item.path(loaded, new)).collect();
@@ -319,12 +323,13 @@ fn split_at_shutdown(plan: &mut Plan, deployment: &DeployPlan) {
         }
     }
     plan.steps.push(Step::Sync { path: "/".to_owned() });
-    plan.steps.push(Step::write(staged::PATH));
+    plan.steps.extend([staged::PATH, kept::PATH].map(Step::write));
     if let Some(merge) = &deployment.merge {
         plan.at_shutdown
             .insert(0, Step::MergeEtc { from: format!("/{merge}/etc"), to: format!("{tree}/etc") });
     }
-    plan.at_shutdown.insert(0, Step::remove(staged::PATH));
+    plan.at_shutdown.splice(0..0, [Step::write(kept::PATH), Step::remove(staged::PATH)]);
+    plan.at_shutdown.push(Step::remove(kept::PATH));
 }
 
 /// What belongs to a deployment.

@@ -107,10 +107,11 @@ impl Sysroot {
     pub fn status(&self) -> Result<Status> {
         let loaded = self.look()?;
         let failure = self.last_failure(&loaded);
+        let told = loaded.staged.as_ref().and_then(|_| self.told_failure(&loaded));
         let left_behind = self.etc_left_behind(&loaded).unwrap_or_default();
         let places = (loaded.find(Which::Pending), loaded.find(Which::Rollback));
         let rows = loaded.deployments.iter().enumerate();
-        let mut notes = notes::of(&loaded, failure.as_deref(), &left_behind);
+        let mut notes = notes::of(&loaded, failure.as_deref(), told.as_deref(), &left_behind);
         notes.extend(self.etc_conflict_notes(&loaded));
         Ok(Status {
             schema: 1,

@@ -25,6 +25,10 @@ pub struct Note {
 pub enum Topic {
     /// The update at the last shutdown failed.
     FinalizationFailed,
+    /// An update was not finished at the last shutdown, and is staged again.
+    StagedAgain,
+    /// An update is kept on the disk, and waits for a boot to take it up.
+    StagedOnDisk,
     /// The record of a staged deployment cannot be used.
     StagedUnusable,
     /// The running system is not in the boot menu.
@@ -45,9 +49,14 @@ pub enum Topic {
     SwitchUnproven,
 }
 
-/// All of them, a line each. `failure`: why the last finalization failed; `left_behind`: what was changed in `/etc` and is
+/// All of them, a line each. `failure`: why the last finalization failed; `told`: the same, where the update is staged again; `left_behind`: what was changed in `/etc` and is
 /// not carried over.
-pub(super) fn of(loaded: &Loaded, failure: Option<&str>, left_behind: &[PathBuf]) -> Vec<Note> {
+pub(super) fn of(
+    loaded: &Loaded,
+    failure: Option<&str>,
+    told: Option<&str>,
+    left_behind: &[PathBuf],
+) -> Vec<Note> {
     let boot = &loaded.boot;
     let mut notes = Vec::new();
     let mut add = |topic, text: String| notes.push(Note { topic, text: text.trim().replace('\n', " ") });
@@ -56,6 +65,28 @@ pub(super) fn of(loaded: &Loaded, failure: Option<&str>, left_behind: &[PathBuf]
             Topic::FinalizationFailed,
             format!("the update at the last shutdown failed, and has to be staged again: {}", failure.trim()),
         );
+    }
+    match (&loaded.kept, &loaded.staged) {
+        (Some(kept), Some(staged)) if kept.attempts > 0 && kept.staged.target == staged.target => {
+            let attempt = kept.attempts.saturating_add(1);
+            let why = told.map(|why| format!(": {}", why.trim())).unwrap_or_default();
+            add(
+                Topic::StagedAgain,
+                format!(
+                    "the last shutdown did not finish the update; it is staged again, and the next shutdown makes \
+                     attempt {attempt}{why}"
+                ),
+            );
+        }
+        (Some(kept), None) => add(
+            Topic::StagedOnDisk,
+            format!(
+                "an update to {} was staged and not finished; the next boot takes it up, if nothing else is deployed \
+                 before",
+                kept.staged.target.path
+            ),
+        ),
+        _ => {}
     }
     if let Some(problem) = &loaded.staged_problem {
         add(

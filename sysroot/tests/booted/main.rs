@@ -9,6 +9,7 @@
 
 mod harness;
 mod initramfs;
+mod kept;
 mod mounts;
 mod peer;
 mod room;
@@ -22,6 +23,15 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     harness::run(
-        &[staged::CASES, mounts::CASES, peer::CASES, initramfs::CASES, unlisted::CASES, room::CASES].concat(),
+        &[
+            staged::CASES,
+            mounts::CASES,
+            peer::CASES,
+            initramfs::CASES,
+            unlisted::CASES,
+            room::CASES,
+            kept::CASES,
+        ]
+        .concat(),
     )
 }

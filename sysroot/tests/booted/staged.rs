@@ -212,7 +212,7 @@ fn failure() {
     assert!(noted(), "and a status says it for the rest of the boot");
     let sysroot = open();
     let good = sysroot.boot_good(&sysroot.lock(|| ()).unwrap()).unwrap();
-    assert_eq!(good.cleaned.deployments.len(), 1, "what failed is removed");
+    assert!(good.cleaned.deployments.is_empty(), "the next boot takes it up");
     stage();
     assert!(!noted(), "until there is something new");
     finalize();
