@@ -20,6 +20,9 @@ pub const MOUNT_VAR_MARKER: &str = "/run/ostree/initramfs-mount-var";
 /// The composefs image of a deployment, in its directory.
 pub const COMPOSEFS_IMAGE: &str = ".ostree.cfs";
 
+/// Where a persistent overlay on `/usr` keeps the changes.
+pub const HOTFIX_UPPER: &str = ".usr-ovl-upper";
+
 /// The work directory of a persistent overlay on `/usr` (`ostree admin unlock --hotfix`).
 pub const HOTFIX_WORK: &str = ".usr-ovl-work";
 

@@ -47,9 +47,11 @@ mod room;
 mod space;
 mod spare;
 mod staged;
+mod state_overlay;
 mod status;
 mod switch;
 mod sysroot;
+mod unlock;
 mod var;
 
 pub use cleanup::Cleaned;
@@ -74,3 +76,4 @@ pub use space::RootShortage;
 pub use staged::is_anything_staged;
 pub use status::{NextBoot, Note, Reason, Row, Status, Topic};
 pub use sysroot::Sysroot;
+pub use unlock::{Unlock, UnlockError, unlock};

@@ -20,7 +20,7 @@ pub(crate) fn verify(workspace: &Workspace) -> Result<u32> {
         std::fs::remove_dir_all(&root).with_context(|| format!("Removing {}", root.display()))?;
     }
     copy_tree(&Path::new("/").join(UNITS), &root.join(UNITS))?;
-    for part in [UNITS, "usr/lib/ostree"] {
+    for part in [UNITS, "usr/lib/ostree", "usr/bin"] {
         copy_tree(&workspace.destdir().join(part), &root.join(part))?;
     }
     let mut verified = 0;

@@ -19,10 +19,12 @@ mod reboot;
 mod rollback;
 mod set_default;
 mod set_origin;
+mod state_overlay;
 mod stateroot_init;
 mod status;
 mod switch;
 mod undeploy;
+mod unlock;
 mod upgrade;
 mod upgrade_options;
 
@@ -70,9 +72,12 @@ enum Command {
     StaterootInit(stateroot_init::Args),
     /// The former name of stateroot-init
     OsInit(stateroot_init::Args),
+    #[command(hide = true)]
+    StateOverlay(state_overlay::Args),
     Status(status::Args),
     Switch(switch::Args),
     Undeploy(undeploy::Args),
+    Unlock(unlock::Args),
     Upgrade(upgrade::Args),
 }
 
@@ -104,9 +109,11 @@ impl Args {
             Command::SetDefault(args) => args.run(&planned(&args.dry_run)?, out),
             Command::SetOrigin(args) => args.run(&change()?),
             Command::StaterootInit(args) | Command::OsInit(args) => args.run(&change()?, out),
+            Command::StateOverlay(args) => args.run(&open()?),
             Command::Status(args) => args.run(&open()?, out),
             Command::Switch(args) => args.run(&planned(&args.shared.dry_run)?, out),
             Command::Undeploy(args) => args.run(&planned(&args.dry_run)?, out),
+            Command::Unlock(args) => args.run(path, out),
             Command::Upgrade(args) => args.run(&planned(&args.shared.dry_run)?, out),
         }
     }
@@ -114,9 +121,11 @@ impl Args {
 
 /// Takes the sysroot's lock, and says so if somebody else has it.
 pub(crate) fn lock(sysroot: &Sysroot) -> Result<Lock> {
-    sysroot.lock(|| {
-        eprintln!("Waiting for {}/ostree/lock, which another process holds", sysroot.path().display())
-    })
+    sysroot.lock(|| say_waiting(sysroot.path()))
+}
+
+fn say_waiting(path: &Path) {
+    eprintln!("Waiting for {}/ostree/lock, which another process holds", path.display());
 }
 
 /// Says what a new boot menu has changed.

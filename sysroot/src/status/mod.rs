@@ -22,7 +22,7 @@ use crate::reorder::Which;
 use crate::sysroot::{Sysroot, stated};
 
 /// Where `unlock` of the C tools leaves word of what lasts until the next boot.
-const RUN_STATE_OF_DEPLOYMENTS: &str = "/run/ostree/deployment-state";
+pub(crate) const RUN_STATE_OF_DEPLOYMENTS: &str = "/run/ostree/deployment-state";
 
 /// The deployments of a sysroot, in the order of the boot menu.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -170,7 +170,7 @@ impl Sysroot {
 }
 
 /// How a deployment's `/usr` is writable. Only a hotfix outlives a boot, so the origin says nothing but that.
-fn unlocked(loaded: &Loaded, d: &Deployment) -> &'static str {
+pub(crate) fn unlocked(loaded: &Loaded, d: &Deployment) -> &'static str {
     let until_next_boot = |how: &str| {
         let flag = format!("{RUN_STATE_OF_DEPLOYMENTS}/{}/unlocked-{how}", d.path.name());
         loaded.is_running_system && rustix::fs::statat(CWD, flag, AtFlags::SYMLINK_NOFOLLOW).is_ok()

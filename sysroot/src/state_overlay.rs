@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Overlays that keep the state of a directory of the image, such as `/opt`: what is added there stays over updates, what the
+//! update brings itself takes the place of what was changed before.
+//!
+//! ```text
+//! /var/ostree/state-overlays/NAME/upper    changes; its attribute user.ostree.deploymentcsum names the commit they are over
+//! /var/ostree/state-overlays/NAME/work
+//! ```
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use fn_error_context::context;
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, XattrFlags};
+use rustix::io::Errno;
+use rustix::mount::MountFlags;
+
+use crate::directory;
+use crate::init::make_dir;
+use crate::reorder::Which;
+use crate::sysroot::Sysroot;
+
+/// Where overlays keep what was changed.
+const PLACE: &str = "/var/ostree/state-overlays";
+
+/// The commit that `upper` was last laid over.
+const COMMIT: &CStr = c"user.ostree.deploymentcsum";
+
+/// Says `y` on a directory that hides what is below it.
+const OPAQUE: &CStr = c"trusted.overlay.opaque";
+
+impl Sysroot {
+    /// Lays the overlay `name` over the directory `at` of the running system.
+    #[context("Laying the state overlay {name} over {}", at.display())]
+    pub fn mount_state_overlay(&self, name: &str, at: &Path) -> Result<()> {
+        ensure!(
+            !matches!(name, "" | "." | "..") && !name.contains(['/', ',', ':']),
+            "The name of an overlay is one word without / , and :"
+        );
+        let lower_path =
+            at.to_str().filter(|path| !path.contains([',', ':'])).context("The path has , or : in it")?;
+        let loaded = self.load()?;
+        let booted = loaded.find(Which::Booted).and_then(|index| loaded.deployments.get(index));
+        let commit = booted.context("Not currently booted into an OSTree system")?.path.checksum.to_string();
+        let lower = directory::open(CWD, lower_path)?;
+        for dir in ["/var/ostree", PLACE] {
+            make_dir(CWD, dir, 0o755)?;
+        }
+        let dir = format!("{PLACE}/{name}");
+        make_dir(CWD, &dir, 0o700)?;
+        make_dir(CWD, &format!("{dir}/work"), 0o700)?;
+        // It shows as the directory itself.
+        make_dir(CWD, &format!("{dir}/upper"), rustix::fs::fstat(&lower)?.st_mode & 0o7777)?;
+        let upper = directory::open(CWD, &format!("{dir}/upper"))?;
+        if attribute(&upper, COMMIT)?.as_deref() != Some(commit.as_bytes()) {
+            prune(lower.as_fd(), upper.as_fd()).context("Removing what the update brings itself")?;
+            // What was removed counts as removed before the commit is noted.
+            durable::sync_fs(&upper)?;
+            rustix::fs::fsetxattr(&upper, COMMIT, commit.as_bytes(), XattrFlags::empty())
+                .context("Noting the commit")?;
+        }
+        let options = format!("lowerdir={lower_path},upperdir={dir}/upper,workdir={dir}/work");
+        let options = std::ffi::CString::new(options)?;
+        rustix::mount::mount("overlay", at, "overlay", MountFlags::SILENT, options.as_c_str())
+            .context("Mounting the overlay")
+    }
+}
+
+/// Removes from `upper` what shadows something in `lower`; what is in `upper` alone stays. So do directories, unless they
+/// hide what is below them.
+fn prune(lower: BorrowedFd<'_>, upper: BorrowedFd<'_>) -> Result<()> {
+    for entry in Dir::read_from(upper)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let Some(below) = kind(lower, name)? else { continue };
+        let text = name.to_str().with_context(|| format!("{name:?} is no text"))?;
+        if (below, kind(upper, name)?) == (FileType::Directory, Some(FileType::Directory)) {
+            let inside = open(upper, name)?;
+            if attribute(&inside, OPAQUE)?.as_deref() != Some(b"y") {
+                prune(open(lower, name)?.as_fd(), inside.as_fd()).with_context(|| format!("In {text}"))?;
+                continue;
+            }
+        }
+        let removed = durable::remove_tree(upper, text)?;
+        ensure!(removed.left.is_empty(), "{text} could not be removed");
+    }
+    Ok(())
+}
+
+fn kind(dir: BorrowedFd<'_>, name: &CStr) -> Result<Option<FileType>> {
+    match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn open(dir: BorrowedFd<'_>, name: &CStr) -> Result<std::os::fd::OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(dir, name, flags, Mode::empty())
+}
+
+/// An attribute of at most the length of a checksum; a longer one is none that was meant.
+fn attribute(file: impl AsFd, name: &CStr) -> Result<Option<Vec<u8>>> {
+    let mut value = [0; 64];
+    match rustix::fs::fgetxattr(file, name, &mut value) {
+        Ok(length) => Ok(value.get(..length).map(<[u8]>::to_vec)),
+        Err(Errno::NODATA | Errno::RANGE) => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("Reading {name:?}")),
+    }
+}
