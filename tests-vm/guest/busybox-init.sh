@@ -15,13 +15,20 @@ mount -t devtmpfs devtmpfs /dev
 mount -t tmpfs -o mode=755 tmpfs /run
 insmod /virtio_blk.ko || fail "insmod failed"
 tries=0
-until [ -b /dev/vda ]; do
+until root=$(findfs LABEL=ostree-root 2>/dev/null); do
     tries=$((tries + 1))
     [ "$tries" -lt 100 ] || fail "no disk"
     sleep 0.1
 done
-mount -t ext4 -o rw /dev/vda /sysroot || fail "mounting /dev/vda failed"
-cp -r /payload /run/payload
+mount -t ext4 -o rw "$root" /sysroot || fail "mounting $root failed"
+# From a disk of its own, if there is one.
+mkdir /run/payload
+for serial in /sys/block/vd*/serial; do
+    [ "$(cat "$serial")" = payload ] || continue
+    disk=${serial%/serial}
+    tar -xf "/dev/${disk##*/}" -C /run/payload || fail "unpacking the payload failed"
+done
+[ -e /run/payload/run.sh ] || cp /payload/* /run/payload
 ostree-prepare-root /sysroot || fail "ostree-prepare-root failed with status $?"
 for dir in proc sys dev run; do
     mount --move "/$dir" "/sysroot/$dir" || fail "moving /$dir failed"

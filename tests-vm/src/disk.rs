@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Disks that only our tools wrote, and what a boot loader would take from them.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,6 +13,32 @@ use crate::boot_entry::BootEntry;
 use crate::command;
 use crate::environment::Environment;
 use crate::image::Commit;
+
+/// A file system in an image.
+#[derive(Debug, Clone)]
+pub(crate) struct FileSystem {
+    pub(crate) image: PathBuf,
+    /// Where it is in there, and its size, in bytes; else it is all of it.
+    pub(crate) range: Option<(u64, u64)>,
+}
+
+impl FileSystem {
+    /// One that is all of an image.
+    fn all_of(image: &Path) -> Self {
+        Self { image: image.to_owned(), range: None }
+    }
+
+    /// The options of `mount(8)`.
+    fn options(&self) -> String {
+        match self.range {
+            Some((offset, size)) => format!("loop,offset={offset},sizelimit={size}"),
+            None => "loop".to_owned(),
+        }
+    }
+}
+
+/// Sparse, with room for two systems.
+const SIZE: u64 = 2 << 30;
 
 /// A disk, and copies of the kernel and initramfs that its best boot entry names.
 #[derive(Debug)]
@@ -33,10 +59,30 @@ pub(crate) struct Disk {
 #[context("Making a disk in {}", directory.display())]
 pub(crate) fn make(environment: &Environment, commit: &Commit, directory: &Path) -> Result<(Disk, String)> {
     let image = directory.join("disk.raw");
-    let mut script = in_namespace(include_str!("../host/make-disk.sh"));
-    script.arg(&image).arg(environment.program("usr/bin/ostree")).arg(&commit.repo).arg(&commit.reference);
-    let said = command::output(&mut script)?;
+    fs::File::create(&image).and_then(|file| file.set_len(SIZE)).context("Creating the image")?;
+    command::run(Command::new("mkfs.ext4").args(["-q", "-L", "ostree-root"]).arg(&image))?;
+    let mut script = on_disk(&FileSystem::all_of(&image), None);
+    script.args(["sh", "-euc", INSTALL, "sh"]);
+    let arguments = install_arguments(environment, commit, false, "root=LABEL=ostree-root rw");
+    let said = command::output(script.args(arguments))?;
     Ok((open(image, None)?, said))
+}
+
+/// The script that makes a sysroot with one deployment in its working directory.
+pub(crate) const INSTALL: &str = include_str!("../host/install.sh");
+
+/// Its arguments: what is deployed, `[sysroot] bootprefix`, and the kernel's.
+pub(crate) fn install_arguments(
+    environment: &Environment,
+    commit: &Commit,
+    bootprefix: bool,
+    kernel: &str,
+) -> Vec<OsString> {
+    let program = environment.program("usr/bin/ostree").into_os_string();
+    let repo = commit.repo.clone().into_os_string();
+    let mut arguments = vec![program, repo, (&commit.reference).into(), bootprefix.to_string().into()];
+    arguments.extend(kernel.split_ascii_whitespace().map(OsString::from));
+    arguments
 }
 
 impl Disk {
@@ -71,8 +117,8 @@ impl Disk {
 
     /// Runs a shell script with the file system as its working directory, and returns what it wrote.
     pub(crate) fn run(&self, script: &str, arguments: &[&OsStr]) -> Result<String> {
-        let boot = self.boot.as_deref();
-        command::output(on_disk(&self.image, boot).args(["sh", "-euc", script, "sh"]).args(arguments))
+        let mut command = mounted(&self.image, self.boot.as_deref());
+        command::output(command.args(["sh", "-euc", script, "sh"]).args(arguments))
     }
 
     /// The deployment that the best boot entry leads to, as `STATEROOT/CHECKSUM.SERIAL`.
@@ -95,7 +141,7 @@ impl Disk {
 /// Reads what a loader would boot, and copies it to where the image is.
 pub(crate) fn open(image: PathBuf, boot: Option<PathBuf>) -> Result<Disk> {
     let list = r#"for entry in boot/loader/entries/*.conf; do cat "$entry"; printf '\0'; done"#;
-    let command = || on_disk(&image, boot.as_deref());
+    let command = || mounted(&image, boot.as_deref());
     let entries = command::output(command().args(["sh", "-euc", list]))?;
     let entry = BootEntry::best(entries.split_terminator('\0')).context("Reading boot/loader/entries")?;
     let kernel = take_from_boot(command(), &image, &entry.linux)?;
@@ -113,16 +159,28 @@ fn take_from_boot(mut on_disk: Command, image: &Path, path: &str) -> Result<Path
     Ok(copy)
 }
 
-/// A command that runs another one with the images mounted as its working directory.
-fn on_disk(image: &Path, boot: Option<&Path>) -> Command {
-    let mut command = in_namespace(include_str!("../host/on-disk.sh"));
-    command.arg(image).arg(boot.unwrap_or(Path::new("")));
-    command
+/// The same for images that are file systems.
+fn mounted(image: &Path, boot: Option<&Path>) -> Command {
+    on_disk(&FileSystem::all_of(image), boot.map(FileSystem::all_of).as_ref())
 }
 
-/// A shell script in a mount namespace of its own.
-fn in_namespace(script: &str) -> Command {
+/// A command that runs another one with the file systems mounted as its working directory, in a mount namespace of its
+/// own.
+pub(crate) fn on_disk(root: &FileSystem, boot: Option<&FileSystem>) -> Command {
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "sh", "-euc", script, "sh"]);
+    command.args([
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-euc",
+        include_str!("../host/on-disk.sh"),
+        "sh",
+    ]);
+    command.arg(&root.image).arg(root.options());
+    match boot {
+        Some(boot) => command.arg(&boot.image).arg(boot.options()),
+        None => command.args(["", ""]),
+    };
     command
 }

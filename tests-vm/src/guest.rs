@@ -22,6 +22,9 @@ pub(crate) const SCENARIO_ARGUMENTS: &str =
 /// Makes `run.sh` and the scenario's script ready in a directory, to be packed as payload.
 pub(crate) const RUN_SCRIPT: &str = include_str!("../guest/run.sh");
 
+/// The image's configuration of prepare-root.
+pub(crate) const PREPARE_ROOT_CONF: &str = "usr/lib/ostree/prepare-root.conf";
+
 /// A system credential: a name and its value.
 pub(crate) type Credential = (&'static str, &'static str);
 
@@ -42,7 +45,7 @@ pub(crate) const ORDERLY_CREDENTIALS: [Credential; 3] = [
 #[context("Making the busybox initramfs")]
 pub(crate) fn busybox_initramfs(environment: &Environment, tree: &Path, script: &str) -> Result<Vec<u8>> {
     let read = |path: &Path| fs::read(path).with_context(|| format!("Reading {}", path.display()));
-    let module = kernel_directory(tree)?.join("kernel/drivers/block/virtio_blk.ko");
+    let modules = kernel_directory(tree)?.join("kernel");
     let mut archive = Archive::default();
     for directory in
         ["bin", "proc", "sys", "dev", "run", "sysroot", "payload", "usr", "usr/lib", "usr/lib/ostree", "etc"]
@@ -52,17 +55,13 @@ pub(crate) fn busybox_initramfs(environment: &Environment, tree: &Path, script: 
     archive
         .file("init", 0o755, include_bytes!("../guest/busybox-init.sh"))
         .file("bin/busybox", 0o755, &read(&tree.join("usr/bin/busybox"))?)
-        .file("virtio_blk.ko", 0o644, &read(&module)?)
+        .file("virtio_blk.ko", 0o644, &read(&modules.join("drivers/block/virtio_blk.ko"))?)
         .file(
             "usr/lib/ostree/ostree-prepare-root",
             0o755,
             &read(&environment.program("usr/lib/ostree/ostree-prepare-root"))?,
         )
-        .file(
-            "usr/lib/ostree/prepare-root.conf",
-            0o644,
-            &read(&tree.join("usr/lib/ostree/prepare-root.conf"))?,
-        )
+        .file(PREPARE_ROOT_CONF, 0o644, &read(&tree.join(PREPARE_ROOT_CONF))?)
         .file("payload/run.sh", 0o644, RUN_SCRIPT.as_bytes())
         .file("payload/scenario.sh", 0o644, script.as_bytes());
     Ok(archive.finish())
@@ -76,7 +75,7 @@ pub(crate) fn configuration_initramfs(configuration: &str) -> Vec<u8> {
 }
 
 /// The one directory in `usr/lib/modules`.
-fn kernel_directory(tree: &Path) -> Result<std::path::PathBuf> {
+pub(crate) fn kernel_directory(tree: &Path) -> Result<std::path::PathBuf> {
     let modules = tree.join("usr/lib/modules");
     let mut entries = fs::read_dir(&modules).with_context(|| format!("Reading {}", modules.display()))?;
     let entry = entries.next().with_context(|| format!("{} is empty", modules.display()))??;

@@ -14,8 +14,10 @@ mod demo;
 mod disk;
 mod environment;
 mod finalization;
+mod firmware;
 mod guest;
 mod image;
+mod loader;
 mod machine;
 mod mountinfo;
 mod payload;
@@ -23,6 +25,8 @@ mod peer;
 mod report;
 mod scenarios;
 mod shell;
+mod small;
+mod typist;
 
 use std::process::ExitCode;
 
@@ -32,7 +36,7 @@ use environment::Environment;
 
 const USAGE: &str = "\
 usage: tests-vm COMMAND
-  run [FILTER] [--list]   boot the scenarios and check what they report
+  run [FILTER] [--list]   boot the scenarios and check what they report; --all: those beyond the boot budget, too
   demo                    build, install and boot a Debian system, upgrade it and roll back, step by step
   shell                   boot the system with a login on this terminal (ctrl-a x ends it)
   build-image             build the Debian tree that is committed, and print its path

@@ -13,8 +13,10 @@ use fn_error_context::context;
 
 use crate::budget::Tier;
 use crate::command::last_lines;
+use crate::firmware::Firmware;
 use crate::guest::Credential;
 use crate::report::Report;
+use crate::typist::{Answer, Typist};
 
 /// Lines of the console that an error quotes.
 const QUOTED_LINES: usize = 25;
@@ -28,16 +30,33 @@ const POLL: Duration = Duration::from_millis(50);
 pub(crate) struct Machine {
     /// Scratch directory, kept with its logs when the boot fails.
     pub(crate) directory: PathBuf,
-    /// The kernel image.
-    pub(crate) kernel: PathBuf,
-    /// Initial RAM disks, loaded behind one another.
-    pub(crate) initrd: Vec<Vec<u8>>,
-    /// The kernel command line.
-    pub(crate) arguments: String,
+    /// What it starts.
+    pub(crate) start: Start,
     /// Raw disk images with their serials, seen as `/dev/vda` and on.
     pub(crate) disks: Vec<(PathBuf, &'static str)>,
     /// System credentials.
     pub(crate) credentials: Vec<Credential>,
+}
+
+/// What a guest starts.
+#[derive(Debug)]
+pub(crate) enum Start {
+    /// A kernel, without any boot loader.
+    Kernel {
+        /// The kernel image.
+        kernel: PathBuf,
+        /// Initial RAM disks, loaded behind one another.
+        initrd: Vec<Vec<u8>>,
+        /// The kernel command line.
+        arguments: String,
+    },
+    /// The boot loader on the first disk.
+    Loader {
+        /// What starts that.
+        firmware: Firmware,
+        /// What is typed at the console.
+        answers: Vec<Answer>,
+    },
 }
 
 /// What becomes of a guest's writes to its disks.
@@ -98,12 +117,14 @@ impl Machine {
 
     fn run(&self, tier: Tier, limit: Duration, writes: Writes, mut watch: impl FnMut(&str)) -> Result<Boot> {
         let report_file = self.directory.join("report.txt");
-        fs::write(&report_file, "").with_context(|| format!("Creating {}", report_file.display()))?;
-        let mut qemu = self.command(writes)?;
-        for (id, file) in [("console", "console.txt"), ("report", "report.txt")] {
-            let file = self.directory.join(file);
-            qemu.arg("-chardev").arg(option(&format!("file,id={id},path="), &file));
+        let console_file = self.directory.join("console.txt");
+        for file in [&report_file, &console_file] {
+            fs::write(file, "").with_context(|| format!("Creating {}", file.display()))?;
         }
+        let mut typist = Typist::new(&self.directory, self.start.answers());
+        let mut qemu = self.command(writes)?;
+        qemu.arg("-chardev").arg(typist.chardev("console", &console_file));
+        qemu.arg("-chardev").arg(option("file,id=report,path=", &report_file));
         qemu.args(["-serial", "chardev:console", "-device", "virtio-serial-pci"]);
         qemu.args(["-device", "virtserialport,chardev=report,name=report"]);
         let errors = fs::File::create(self.directory.join("qemu.txt")).context("Creating qemu.txt")?;
@@ -112,9 +133,13 @@ impl Machine {
         tier.count();
         let start = Instant::now();
         let child = qemu.spawn().context("Running qemu-system-x86_64 (is it installed?)")?;
-        let ended = wait(child, limit, || watch(&read_lossy(&report_file)))?;
+        let ended = wait(child, limit, || {
+            typist.watch(&console_file);
+            watch(&read_lossy(&report_file));
+        })?;
         let duration = start.elapsed();
-        let console = printable(&read_lossy(&self.directory.join("console.txt")));
+        let console = printable(&read_lossy(&console_file));
+        typist.end().map_err(|error| self.failure(&format!("{error:#}"), &console))?;
         match ended {
             None => {
                 Err(self.failure(&format!("the guest did not end within {} s", limit.as_secs()), &console))
@@ -144,19 +169,17 @@ impl Machine {
 
     #[context("Preparing the guest in {}", self.directory.display())]
     fn command(&self, writes: Writes) -> Result<Command> {
-        let initrd = self.directory.join("initrd");
-        fs::write(&initrd, joined(&self.initrd)).with_context(|| format!("Writing {}", initrd.display()))?;
         let mut qemu = Command::new("qemu-system-x86_64");
-        qemu.args([
-            "-machine",
-            "q35,sata=off,smbus=off,usb=off",
-            "-accel",
-            "tcg,thread=multi",
-            "-cpu",
-            "max",
-        ]);
+        qemu.args(["-machine", self.start.machine(), "-accel", "tcg,thread=multi", "-cpu", "max"]);
         qemu.args(["-smp", "1", "-m", "1024", "-nodefaults", "-no-reboot", "-display", "none"]);
-        qemu.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&initrd).arg("-append").arg(&self.arguments);
+        match &self.start {
+            Start::Kernel { kernel, initrd, arguments } => {
+                let file = self.directory.join("initrd");
+                fs::write(&file, joined(initrd)).with_context(|| format!("Writing {}", file.display()))?;
+                qemu.arg("-kernel").arg(kernel).arg("-initrd").arg(&file).arg("-append").arg(arguments);
+            }
+            Start::Loader { firmware, .. } => firmware.options(&mut qemu, &self.directory)?,
+        }
         let snapshot = if writes == Writes::Dropped { "on" } else { "off" };
         for (index, (image, serial)) in self.disks.iter().enumerate() {
             qemu.arg("-drive").arg(option(
@@ -173,6 +196,23 @@ impl Machine {
             qemu.arg("-smbios").arg(option("type=11,path=", &file));
         }
         Ok(qemu)
+    }
+}
+
+impl Start {
+    /// The machine of QEMU.
+    fn machine(&self) -> &'static str {
+        match self {
+            Self::Kernel { .. } => "q35,sata=off,smbus=off,usb=off",
+            Self::Loader { firmware, .. } => firmware.machine(),
+        }
+    }
+
+    fn answers(&self) -> &[Answer] {
+        match self {
+            Self::Kernel { .. } => &[],
+            Self::Loader { answers, .. } => answers,
+        }
     }
 }
 
@@ -205,18 +245,18 @@ fn joined(archives: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// An option of QEMU that ends in a file name, in which a comma is written twice.
-fn option(prefix: &str, file: &Path) -> OsString {
+pub(crate) fn option(prefix: &str, file: &Path) -> OsString {
     let mut option = OsString::from(prefix);
     option.push(file.to_string_lossy().replace(',', ",,"));
     option
 }
 
-fn read_lossy(file: &Path) -> String {
+pub(crate) fn read_lossy(file: &Path) -> String {
     String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned()
 }
 
 /// A console's text without escape sequences and other control characters.
-fn printable(console: &str) -> String {
+pub(crate) fn printable(console: &str) -> String {
     let mut text = String::new();
     let mut characters = console.chars().peekable();
     while let Some(character) = characters.next() {

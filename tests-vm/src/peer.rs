@@ -86,6 +86,13 @@ fn needed(tree: &Path, program: &Path) -> Result<Vec<PathBuf>> {
     libraries(&command::output(&mut list)?)
 }
 
+/// What a program of ours needs to run where nothing is installed: libraries of a tree, and the loader that runs them.
+pub(crate) fn runtime(tree: &Path, program: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = needed(tree, program)?;
+    files.push(loader(tree));
+    Ok(files)
+}
+
 fn name(file: &Path) -> Result<&OsStr> {
     file.file_name().with_context(|| format!("{} has no name", file.display()))
 }

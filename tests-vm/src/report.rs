@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 /// One command of the guest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,6 +70,14 @@ impl Report {
         self.sections.get(name).with_context(|| format!("the guest sent no section {name:?}"))
     }
 
+    /// Every command succeeded; the first that did not is an error.
+    pub(crate) fn all_ok(&self) -> Result<()> {
+        match self.sections.iter().find(|(_, section)| !section.ok()) {
+            Some((name, section)) => bail!("{name} failed: {}", section.text()),
+            None => Ok(()),
+        }
+    }
+
     fn close(&mut self, section: Option<(String, Section)>) {
         self.sections.extend(section);
     }
@@ -90,6 +98,8 @@ mod tests {
         assert_eq!(report.section("b").unwrap().lines, ["no newline"]);
         assert_eq!(report.section("b").unwrap().status, Some(3));
         assert!(report.section("c").is_err());
+        assert!(report.all_ok().is_err());
+        assert!(Report::parse("@@ section a\n@@ status 0\n").all_ok().is_ok());
     }
 
     #[test]

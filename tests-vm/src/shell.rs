@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::{Context, Result};
 
 use crate::environment::Environment;
-use crate::machine::Machine;
+use crate::machine::{Machine, Start};
 use crate::{disk, guest, image};
 
 /// Logs root in at the serial console without asking.
@@ -20,9 +20,11 @@ pub(crate) fn run(environment: &Environment) -> Result<()> {
     let (disk, _) = disk::make(environment, &commit, &directory)?;
     let machine = Machine {
         directory: directory.clone(),
-        kernel: disk.kernel,
-        initrd: vec![disk.initrd],
-        arguments: format!("{} {}", disk.entry.options, guest::ARGUMENTS),
+        start: Start::Kernel {
+            kernel: disk.kernel,
+            initrd: vec![disk.initrd],
+            arguments: format!("{} {}", disk.entry.options, guest::ARGUMENTS),
+        },
         disks: vec![(disk.image, "root")],
         credentials: CREDENTIALS.to_vec(),
     };

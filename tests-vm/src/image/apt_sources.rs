@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The package sources of the tree: the host's own mirrors, with the tree's release in place of the host's.
+//! Package sources of another release: the host's own mirrors, with that release in place of the host's.
 //!
 //! No server is named here, so a machine behind a mirror or a proxy builds from what it can reach.
 
@@ -12,9 +12,6 @@ use fn_error_context::context;
 
 use crate::command;
 
-/// The release that the tree is made of.
-const RELEASE: &str = "trixie";
-
 /// Debian's keys, where its package puts them.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
@@ -25,10 +22,10 @@ struct Source {
     suites: Vec<String>,
 }
 
-/// Writes the configuration of apt that mkosi is to use under `directory`.
-#[context("Writing the package sources of the tree")]
-pub(crate) fn write(directory: &Path) -> Result<()> {
-    let release = host_release()?;
+/// Writes a configuration of apt for this release under `directory`.
+#[context("Writing the package sources of Debian {release}")]
+pub(crate) fn write(directory: &Path, release: &str) -> Result<()> {
+    let host = host_release()?;
     let mut texts = Vec::new();
     for path in source_files()? {
         let text = fs::read_to_string(&path).with_context(|| format!("Reading {}", path.display()))?;
@@ -36,12 +33,12 @@ pub(crate) fn write(directory: &Path) -> Result<()> {
             Some("sources") => parse_deb822(&text),
             _ => parse_lines(&text),
         };
-        texts.extend(sources.iter().filter_map(|source| rewritten(source, &release)));
+        texts.extend(sources.iter().filter_map(|source| rewritten(source, &host, release)));
     }
     texts.sort();
     texts.dedup();
     if texts.is_empty() {
-        bail!("no apt source of Debian {release} in /etc/apt: the tree is built from the host's own mirrors");
+        bail!("no apt source of Debian {host} in /etc/apt: {release} is taken from the host's own mirrors");
     }
     let etc = directory.join("etc/apt");
     let files = [("sources.list.d/mkosi.sources", texts.join("\n")), ("apt.conf.d/99-host", host_options()?)];
@@ -128,8 +125,9 @@ fn parse_deb822(text: &str) -> Vec<Source> {
     sources
 }
 
-/// The paragraph for the tree's release, if the source carries the host's release, its updates or its security fixes.
-fn rewritten(source: &Source, host: &str) -> Option<String> {
+/// The paragraph for a release, if the source carries the host's release, its updates or its security fixes. Those sid
+/// has not.
+fn rewritten(source: &Source, host: &str, release: &str) -> Option<String> {
     if !["http:", "https:", "file:"].iter().any(|scheme| source.uri.starts_with(scheme)) {
         return None;
     }
@@ -137,7 +135,8 @@ fn rewritten(source: &Source, host: &str) -> Option<String> {
         .suites
         .iter()
         .filter_map(|suite| match suite.strip_prefix(host)? {
-            rest @ ("" | "-updates" | "-security") => Some(format!("{RELEASE}{rest}")),
+            "" => Some(release.to_owned()),
+            rest @ ("-updates" | "-security") if release != "sid" => Some(format!("{release}{rest}")),
             _ => None,
         })
         .collect();
@@ -179,14 +178,17 @@ mod tests {
         let text = rewritten(
             &source("http://m", &["bookworm", "bookworm-updates", "bookworm-backports"]),
             "bookworm",
+            "trixie",
         );
         assert!(text.unwrap().contains("\nSuites: trixie trixie-updates\n"));
-        let same = rewritten(&source("http://m", &["trixie-security"]), "trixie").unwrap();
+        let same = rewritten(&source("http://m", &["trixie-security"]), "trixie", "trixie").unwrap();
         assert!(same.contains("\nSuites: trixie-security\n"));
+        let both = source("http://m", &["trixie", "trixie-updates"]);
+        assert!(rewritten(&both, "trixie", "sid").unwrap().contains("\nSuites: sid\n"));
         for other in
             [source("http://m", &["nodistro"]), source("cdrom:[x]", &["bookworm"]), source("http://m", &[])]
         {
-            assert_eq!(rewritten(&other, "bookworm"), None);
+            assert_eq!(rewritten(&other, "bookworm", "trixie"), None);
         }
     }
 }

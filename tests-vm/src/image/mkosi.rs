@@ -13,6 +13,9 @@ use super::key::Key;
 use crate::command;
 use crate::environment::Environment;
 
+/// What the tree is made of; `mkosi.conf` says the same.
+const RELEASE: &str = "trixie";
+
 /// What to build.
 #[derive(Debug)]
 pub(crate) struct Recipe {
@@ -73,7 +76,7 @@ pub(crate) fn build(environment: &Environment, recipe: &Recipe, path: &Path) -> 
             fs::remove_dir_all(leftover).with_context(|| format!("Removing {}", leftover.display()))?;
         }
     }
-    apt_sources::write(&apt)?;
+    apt_sources::write(&apt, RELEASE)?;
 
     let mut mkosi = Command::new("mkosi");
     mkosi.arg("--directory").arg(&recipe.definitions).args(["--force", "--incremental", "--output=tree"]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The Debian tree that is committed: built by mkosi, kept under a key of everything that went into it.
 
-mod apt_sources;
+pub(crate) mod apt_sources;
 mod key;
 mod mkosi;
 

@@ -10,7 +10,7 @@ use super::Bench;
 use super::expect::check;
 use crate::budget::Tier;
 use crate::guest;
-use crate::machine::{Boot, Machine};
+use crate::machine::{Boot, Machine, Start};
 use crate::mountinfo::{self, Mount};
 
 /// Measured: 4.4 s on a quiet machine, under emulation.
@@ -26,9 +26,11 @@ pub(super) fn run(bench: &Bench) -> Result<()> {
     let prepared = bench.prepared()?;
     let machine = Machine {
         directory: bench.directory.clone(),
-        kernel: prepared.disk.kernel.clone(),
-        initrd: vec![guest::busybox_initramfs(&bench.environment, &prepared.tree.path, SCRIPT)?],
-        arguments: format!("{} {}", prepared.disk.entry.options, guest::ARGUMENTS),
+        start: Start::Kernel {
+            kernel: prepared.disk.kernel.clone(),
+            initrd: vec![guest::busybox_initramfs(&bench.environment, &prepared.tree.path, SCRIPT)?],
+            arguments: format!("{} {}", prepared.disk.entry.options, guest::ARGUMENTS),
+        },
         disks: vec![(prepared.disk.image.clone(), "root")],
         credentials: Vec::new(),
     };

@@ -9,7 +9,7 @@ use super::Bench;
 use super::expect::check;
 use crate::budget::Tier;
 use crate::guest;
-use crate::machine::Machine;
+use crate::machine::{Machine, Start};
 
 /// Measured under emulation: 14 s on a quiet machine.
 const LIMIT: Duration = Duration::from_secs(200);
@@ -22,14 +22,16 @@ pub(super) fn run(bench: &Bench) -> Result<()> {
         prepared.disk.entry.options.split(' ').filter(|option| !option.starts_with("ostree=")).collect();
     let machine = Machine {
         directory: bench.directory.clone(),
-        kernel: prepared.disk.kernel.clone(),
-        initrd: vec![prepared.disk.initrd.clone()],
-        arguments: format!(
-            "{} ostree={TARGET} {} {}",
-            options.join(" "),
-            guest::ARGUMENTS,
-            guest::SCENARIO_ARGUMENTS
-        ),
+        start: Start::Kernel {
+            kernel: prepared.disk.kernel.clone(),
+            initrd: vec![prepared.disk.initrd.clone()],
+            arguments: format!(
+                "{} ostree={TARGET} {} {}",
+                options.join(" "),
+                guest::ARGUMENTS,
+                guest::SCENARIO_ARGUMENTS
+            ),
+        },
         disks: vec![(prepared.disk.image.clone(), "root")],
         credentials: guest::SCENARIO_CREDENTIALS.to_vec(),
     };

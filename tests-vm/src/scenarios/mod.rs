@@ -5,6 +5,7 @@ mod automounted_boot;
 mod busybox_initrd;
 mod dracut_full_boot;
 mod expect;
+mod loaders;
 mod menu;
 mod missing_target;
 mod mixed_with_c;
@@ -28,11 +29,18 @@ use crate::budget;
 use crate::disk::{self, Disk};
 use crate::environment::Environment;
 use crate::image::{self, Commit, Tree};
+use crate::loader::{Extlinux, GrubBios, NewerGrub, Uboot};
+use crate::small;
+
+/// Asks for the scenarios that are beyond the boot budget, too.
+const ALL: &str = "--all";
 
 /// A scenario: a name and what it does with a fresh directory.
 struct Scenario {
     name: &'static str,
     run: fn(&Bench) -> Result<()>,
+    /// Beyond the boot budget: only with `--all`.
+    extra: bool,
 }
 
 /// What a scenario works with.
@@ -49,32 +57,59 @@ struct Prepared {
     disk: Disk,
 }
 
+fn usual(name: &'static str, run: fn(&Bench) -> Result<()>) -> Scenario {
+    Scenario { name, run, extra: false }
+}
+
+fn extra(name: &'static str, run: fn(&Bench) -> Result<()>) -> Scenario {
+    Scenario { name, run, extra: true }
+}
+
 fn all() -> Vec<Scenario> {
     vec![
-        Scenario { name: "automounted_boot", run: automounted_boot::run },
-        Scenario { name: "busybox_initrd", run: busybox_initrd::run },
-        Scenario { name: "dracut_full_boot", run: dracut_full_boot::run },
-        Scenario { name: "missing_target", run: missing_target::run },
-        Scenario { name: "mixed_with_c::initramfs", run: mixed_with_c::initramfs },
-        Scenario { name: "mixed_with_c::userspace", run: mixed_with_c::userspace },
-        Scenario { name: "readonly_boot", run: readonly_boot::run },
-        Scenario { name: "second_stateroot", run: second_stateroot::run },
-        Scenario { name: "staged_upgrade", run: staged_upgrade::run },
+        usual("automounted_boot", automounted_boot::run),
+        usual("busybox_initrd", busybox_initrd::run),
+        usual("dracut_full_boot", dracut_full_boot::run),
+        usual("loaders::extlinux", loaders::extlinux),
+        extra("loaders::full::extlinux", |bench| loaders::full_boot(bench, &Extlinux)),
+        extra("loaders::full::grub_bios", |bench| loaders::full_boot(bench, &GrubBios { own_boot: true })),
+        extra("loaders::full::grub_bios_on_root", |bench| {
+            loaders::full_boot(bench, &GrubBios { own_boot: false })
+        }),
+        extra("loaders::full::grub_entries", |bench| {
+            loaders::full_boot(bench, &NewerGrub::fetch(&bench.environment)?)
+        }),
+        extra("loaders::full::uboot", |bench| loaders::full_boot(bench, &Uboot)),
+        usual("loaders::grub_bios", loaders::grub_bios),
+        usual("loaders::grub_bios_on_root", loaders::grub_bios_on_root),
+        usual("loaders::grub_efi", loaders::grub_efi),
+        usual("loaders::grub_entries", loaders::grub_entries),
+        usual("loaders::migration", loaders::migration),
+        usual("loaders::mounted_esp", loaders::mounted_esp),
+        extra("loaders::uboot", loaders::uboot),
+        usual("missing_target", missing_target::run),
+        usual("mixed_with_c::initramfs", mixed_with_c::initramfs),
+        usual("mixed_with_c::userspace", mixed_with_c::userspace),
+        usual("readonly_boot", readonly_boot::run),
+        usual("second_stateroot", second_stateroot::run),
+        usual("staged_upgrade", staged_upgrade::run),
     ]
 }
 
 /// Runs the scenarios that the arguments (those of `cargo test`) choose.
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
+    let everything = arguments.iter().any(|argument| argument == ALL);
     let program = std::iter::once("tests-vm".to_owned());
-    let arguments = Arguments::from_iter(program.chain(arguments.iter().cloned()));
-    let trials =
-        all().into_iter().map(|scenario| Trial::test(scenario.name, move || perform(&scenario))).collect();
+    let others = arguments.iter().filter(|argument| *argument != ALL).cloned();
+    let arguments = Arguments::from_iter(program.chain(others));
+    let scenarios = all().into_iter().filter(|scenario| everything || !scenario.extra);
+    let trials = scenarios.map(|scenario| Trial::test(scenario.name, move || perform(&scenario))).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     if arguments.list {
         return ExitCode::SUCCESS;
     }
     println!("{}", budget::summary());
-    if budget::exceeded() {
+    if !everything && budget::exceeded() {
         eprintln!("error: more boots than the budget allows");
         return ExitCode::FAILURE;
     }
@@ -104,6 +139,16 @@ impl Bench {
             Ok(Prepared { tree, commit, disk })
         };
         PREPARED.get_or_init(prepare).as_ref().map_err(|error| anyhow!("{error:#}"))
+    }
+
+    /// Versions 1 and 2 of a system that boots in seconds.
+    fn small(&self) -> Result<&'static [Commit]> {
+        static SMALL: OnceLock<Result<Vec<Commit>>> = OnceLock::new();
+        let commit = || {
+            let tree = image::build(&self.environment)?;
+            small::commit(&self.environment, &tree, &self.environment.scratch("small")?, &["1", "2"])
+        };
+        SMALL.get_or_init(commit).as_deref().map_err(|error| anyhow!("{error:#}"))
     }
 
     /// A fresh directory with files of these contents, to be laid over a version.

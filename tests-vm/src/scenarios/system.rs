@@ -11,7 +11,7 @@ use super::Bench;
 use super::expect::{self, check};
 use crate::budget::Tier;
 use crate::disk::Disk;
-use crate::machine::{Boot, Machine};
+use crate::machine::{Boot, Machine, Start};
 use crate::report::Report;
 use crate::{command, guest, payload};
 
@@ -66,9 +66,11 @@ pub(super) fn machine(
     disks.push((payload, "payload"));
     Ok(Machine {
         directory: bench.directory.clone(),
-        kernel: disk.kernel.clone(),
-        initrd: [std::slice::from_ref(&disk.initrd), extras.initrd].concat(),
-        arguments: format!("{} {} {}", disk.entry.options, guest::ARGUMENTS, guest::SCENARIO_ARGUMENTS),
+        start: Start::Kernel {
+            kernel: disk.kernel.clone(),
+            initrd: [std::slice::from_ref(&disk.initrd), extras.initrd].concat(),
+            arguments: format!("{} {} {}", disk.entry.options, guest::ARGUMENTS, guest::SCENARIO_ARGUMENTS),
+        },
         disks,
         credentials,
     })

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A whole Debian, started by a boot loader.
+
+use anyhow::Result;
+
+use super::{BootLoader, Machine, Start, WholeDisk, loader};
+use crate::budget::Tier;
+use crate::guest;
+use crate::machine::Boot;
+use crate::payload;
+use crate::report::Report;
+use crate::scenarios::{Bench, expect, menu, system};
+
+/// All units are well, and our tools see what the loader sees.
+pub(in crate::scenarios) fn run(bench: &Bench, loader: &dyn BootLoader) -> Result<()> {
+    let commit = &bench.prepared()?.commit;
+    let disk = loader::install(loader, &bench.environment, commit, &bench.directory)?;
+    let verify = if disk.has_boot() { MOUNT } else { "" };
+    disk.run(verify, &[])?;
+    let ask = "section status ostree admin status\nsection verify ostree-bootloader verify\n";
+    let report = boot(bench, loader, &disk, ask)?;
+    menu::check_told(&report, "status", &format!("* debian {}.0", commit.checksum))?;
+    expect::ok(&report, &["verify"])?;
+    expect::words(&report, "verify", loader.kind())
+}
+
+/// Has the deployment mount its `/boot`.
+const MOUNT: &str = "for deployment in ostree/boot.?/*/*/0; do
+    echo 'LABEL=ostree-boot /boot ext4 defaults 0 2' >>\"$deployment/etc/fstab\"
+done";
+
+/// Starts the disk with a script; all units are well.
+pub(super) fn boot(bench: &Bench, loader: &dyn BootLoader, disk: &WholeDisk, script: &str) -> Result<Report> {
+    let payload = payload::pack(&bench.directory, &[system::STATE, script].concat(), &[])?;
+    let machine = Machine {
+        directory: bench.directory.clone(),
+        start: Start::Loader { firmware: loader.firmware(), answers: loader.answers() },
+        disks: vec![(disk.image.clone(), "root"), (payload, "payload")],
+        credentials: guest::ORDERLY_CREDENTIALS.to_vec(),
+    };
+    let Boot { report, duration, .. } = machine.boot_and_keep(Tier::FullBoot, system::LIMIT)?;
+    println!("Debian by {:?} and {}: {:.1} s", loader.firmware(), loader.kind(), duration.as_secs_f64());
+    system::check_healthy(&report)?;
+    Ok(report)
+}
