@@ -3,5 +3,6 @@
 
 pub mod ext4_checkpoint;
 pub mod freeze;
+pub mod fsverity;
 pub mod mount_namespace;
 pub mod mount_setattr;

@@ -15,6 +15,7 @@ mod kargs;
 mod lint;
 mod lock_finalization;
 mod pin;
+mod post_copy;
 mod reboot;
 mod rollback;
 mod set_default;
@@ -66,6 +67,7 @@ enum Command {
     Lint(lint::Args),
     LockFinalization(lock_finalization::Args),
     Pin(pin::Args),
+    PostCopy(post_copy::Args),
     Rollback(rollback::Args),
     SetDefault(set_default::Args),
     SetOrigin(set_origin::Args),
@@ -105,6 +107,7 @@ impl Args {
             Command::Lint(args) => args.run(out),
             Command::LockFinalization(args) => args.run(&change()?, out),
             Command::Pin(args) => args.run(&planned(&args.dry_run)?, out),
+            Command::PostCopy(args) => args.run(&change()?, out),
             Command::Rollback(args) => args.run(&planned(&args.dry_run)?, out),
             Command::SetDefault(args) => args.run(&planned(&args.dry_run)?, out),
             Command::SetOrigin(args) => args.run(&change()?),
