@@ -182,8 +182,7 @@ impl fmt::Display for Layout {
         if let Some(boot) = self.boot {
             write!(f, "+{}", boot.name())?;
         }
-        f.write_str(self.loader.suffix())?;
-        if self.more > 0 { f.write_str("/full-size") } else { Ok(()) }
+        f.write_str(self.loader.suffix())
     }
 }
 

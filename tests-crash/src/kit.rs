@@ -11,6 +11,7 @@ use fn_error_context::context;
 
 use crate::program::run;
 use crate::snapshot::Snapshot;
+use crate::workshop::text;
 
 /// Where a session sees the commits, as a repository.
 pub const SOURCE: &str = "/run/kit/source";
@@ -140,13 +141,44 @@ impl Kit {
         for (branch, kernel, version) in BRANCHES {
             let tree = self.directory.join(format!("tree-{branch}"));
             make_tree(&tree, kernel, version)?;
-            let path = tree.display().to_string();
-            let (branch, version) =
-                (format!("--branch={branch}"), format!("--add-metadata-string=version={version}"));
-            let commit = run(&ostree, ["--repo", &source, "commit", &branch, &version, &path])?;
-            self.commits.insert(commit, Snapshot::of(&tree)?);
+            self.commit(branch, version, &tree)?;
         }
         Ok(())
+    }
+
+    fn commit(&mut self, branch: &str, version: &str, tree: &Path) -> Result<()> {
+        let ostree = self.directory.join("ostree").display().to_string();
+        let source = self.directory.join("source").display().to_string();
+        let path = tree.display().to_string();
+        let (branch, version) =
+            (format!("--branch={branch}"), format!("--add-metadata-string=version={version}"));
+        let commit = run(&ostree, ["--repo", &source, "commit", &branch, &version, &path])?;
+        self.commits.insert(commit, Snapshot::of(tree)?);
+        Ok(())
+    }
+
+    /// Adds the commits `full-one`, a whole Debian system, and `full-two`, the same with another initramfs and new documentation. The
+    /// trees are made in an empty directory.
+    #[context("Committing a whole Debian system")]
+    pub(crate) fn add_full_size(&mut self, debian: &Path, directory: &Path) -> Result<()> {
+        let (one, two) = (directory.join("one"), directory.join("two"));
+        run("cp", ["-a", "-T", &text(debian), &text(&one)])?;
+        // Files are shared by the two, so that what is changed must be made anew.
+        run("cp", ["-al", "-T", &text(&one), &text(&two)])?;
+        let kernel = fs::read_dir(two.join("usr/lib/modules"))?.next().context("There is no kernel")??.path();
+        let initramfs = kernel.join("initramfs.img");
+        let mut bytes = fs::read(&initramfs)?;
+        // The kernel ignores zeros behind an archive.
+        bytes.extend([0; 512]);
+        fs::remove_file(&initramfs)?;
+        fs::write(&initramfs, bytes)?;
+        let documentation = two.join("usr/share/doc/full-two");
+        fs::create_dir_all(&documentation)?;
+        for index in 0..200 {
+            fs::write(documentation.join(format!("{index}")), noise(&format!("full {index}"), 40 * index))?;
+        }
+        self.commit("full-one", "1", &one)?;
+        self.commit("full-two", "2", &two)
     }
 }
 
@@ -175,11 +207,11 @@ fn make_tree(tree: &Path, kernel: &str, version: &str) -> Result<()> {
     for dir in dirs {
         fs::create_dir_all(tree.join(dir))?;
     }
-    let text = |path: &str, text: &str| fs::write(tree.join(path), text);
-    text("usr/lib/os-release", &format!("ID=testos\nPRETTY_NAME=\"Test OS {version}\"\n"))?;
-    text("usr/etc/conf", &format!("default {version}\n"))?;
-    text("usr/etc/d/more", "default\n")?;
-    text("usr/version", version)?;
+    let write = |path: &str, text: &str| fs::write(tree.join(path), text);
+    write("usr/lib/os-release", &format!("ID=testos\nPRETTY_NAME=\"Test OS {version}\"\n"))?;
+    write("usr/etc/conf", &format!("default {version}\n"))?;
+    write("usr/etc/d/more", "default\n")?;
+    write("usr/version", version)?;
     // Several blocks each, so that a part of one can be missing.
     fs::write(tree.join(&modules).join("vmlinuz"), noise(kernel, 20_000))?;
     fs::write(tree.join(&modules).join("initramfs.img"), noise(version, 30_000))?;

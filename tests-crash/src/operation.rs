@@ -61,6 +61,17 @@ const LEAVE_BEHIND: &str = "cd $OSTREE_SYSROOT && name=$(printf %064d 7) && mkdi
                             cp -a $1 ${1%.0}.7";
 const FOLLOW_MAIN: &str = "ostree admin set-origin r file:///run/kit/source main --set=gpg-verify=false";
 
+/// The update of a system of its usual size, with the commits that only a run with `--full-size` has.
+pub const FULL_SIZE: Operation = Operation {
+    name: "deploy-full-size",
+    prepare: &[
+        "ostree --repo=$REPO pull-local /run/kit/source full-one full-two",
+        "ostree admin deploy --os=testos --karg=root=LABEL=r full-one",
+    ],
+    commands: &["ostree admin deploy --os=testos --karg=root=LABEL=r full-two"],
+    ..USUAL
+};
+
 /// All of them.
 pub const OPERATIONS: &[Operation] = &[
     Operation { name: "deploy", commands: &[DEPLOY_TWO], ..USUAL },

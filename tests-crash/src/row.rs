@@ -119,7 +119,7 @@ impl Recorded {
     /// Prepares and records.
     pub fn new(row: Row, kit: &Kit, workshop: &Workshop) -> Result<Self> {
         let start = Instant::now();
-        let name = row.to_string().replace([' ', '/'], "_");
+        let name = row.to_string().replace(' ', "_");
         let directory = workshop.directory(&name)?;
         let run = || -> Result<(Kit, Recording)> {
             let mutant = row.mutant.filter(|name| *name != FLUSH_DROPPED);
@@ -206,7 +206,7 @@ impl Recorded {
                 if let Some(keep) = limit.keep.as_ref().filter(|_| is_first) {
                     images.make(events, kept)?;
                     let name = format!("{row}-{}.img", tally.findings.len());
-                    images.copy_to(&keep.join(name.replace([' ', '/'], "_")))?;
+                    images.copy_to(&keep.join(name.replace(' ', "_")))?;
                 }
                 if limit.first_finding && tally.neither + tally.flagged > 0 {
                     return Ok(());

@@ -14,7 +14,7 @@ use crate::faults;
 use crate::kit::{Kit, Programs, Side};
 use crate::loader::Loader;
 use crate::mutant::{MUTANTS, Mutant};
-use crate::operation::{OPERATIONS, Operation};
+use crate::operation::{FULL_SIZE, OPERATIONS, Operation};
 use crate::report;
 use crate::row::{Limit, Recorded, Row};
 use crate::rules::Fault;
@@ -27,6 +27,8 @@ const INSIDE: &str = "OSTREE_RS_CRASH_INSIDE";
 const QUICK: Duration = Duration::from_secs(120);
 /// How long each mutant is looked for in a row; where nothing else is done, it takes seconds.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// What the disk has for a whole system more than for the small tree.
+const FULL_SIZE_MEBIBYTES: u64 = 1600;
 /// How many states of a long run are booted: each takes five seconds or more.
 const BOOTS: usize = 6;
 /// How often the log of a row with a mutant is gone through.
@@ -53,6 +55,9 @@ struct Options {
     /// Debian's programs instead of ours
     #[arg(long)]
     theirs: bool,
+    /// Only an update of a whole Debian system, that of the tests with virtual machines
+    #[arg(long)]
+    full_size: bool,
     /// A few rows and all mutants, in less than five minutes
     #[arg(long)]
     quick: bool,
@@ -116,7 +121,10 @@ fn inside(options: &Options) -> Result<bool> {
             .context("Setting how mounts propagate")?;
     }
     let workshop = Workshop::new(&directory)?;
-    let kit = Kit::new(&programs, &workshop.directory("kit")?)?;
+    let mut kit = Kit::new(&programs, &workshop.directory("kit")?)?;
+    if options.full_size {
+        kit.add_full_size(&crate::boot::debian_tree()?, &workshop.directory("full-size")?)?;
+    }
     let shop = Shop { programs: &programs, kit: &kit, workshop: &workshop, seed: options.seed };
     if let Some(Part::Faults(options)) = &options.part {
         return faults::run(&shop, options);
@@ -145,14 +153,16 @@ fn inside(options: &Options) -> Result<bool> {
             Place::Waiting(_) => {}
         }
     }
-    let caught = if options.only.is_empty() { mutants(&shop, options)? } else { Vec::new() };
+    let caught =
+        if options.only.is_empty() && !options.full_size { mutants(&shop, options)? } else { Vec::new() };
     let side = if options.theirs { Side::Theirs } else { Side::Ours };
     let [points, neither, flagged] = report::sums(&places, side);
     let alive = caught.iter().filter(|caught| !**caught).count();
     if flagged > 0 || failed > 0 {
         println!("{flagged} states are flagged, {failed} rows failed");
     }
-    let is_whole = options.only.is_empty() && options.mutant.is_none() && options.layout.is_none();
+    let is_whole =
+        options.only.is_empty() && options.mutant.is_none() && options.layout.is_none() && !options.full_size;
     let boots =
         options.boots.unwrap_or(if is_whole && !options.quick && !options.theirs { BOOTS } else { 0 });
     let started = boots == 0 || boot(&shop, boots)?;
@@ -190,6 +200,10 @@ fn loader_rows() -> Vec<(&'static Operation, Layout)> {
 
 fn rows(options: &Options) -> Result<Vec<Row>> {
     let side = if options.theirs { Side::Theirs } else { Side::Ours };
+    if options.full_size {
+        let layout = Layout { more: FULL_SIZE_MEBIBYTES, ..Layout::new(Kind::Ext4, None) };
+        return Ok(vec![Row { operation: &FULL_SIZE, layout, side, mutant: None }]);
+    }
     let mut rows = Vec::new();
     for operation in OPERATIONS {
         for layout in layouts() {
