@@ -19,6 +19,7 @@ pub mod cli;
 pub mod config;
 pub mod error;
 pub mod facts;
+pub mod journal;
 pub mod list;
 pub mod open;
 pub mod plan;

@@ -4,15 +4,14 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::net::UnixDatagram;
 
 use crate::error::Error;
+use crate::journal;
 use crate::plan::MountPlan;
 
 /// Finds the message about the deployment that was booted; the id that the C program uses.
 pub const TARGET_MESSAGE_ID: &str = "7170336a73ba4601bad31af888aa0df7";
 
-const JOURNAL: &str = "/run/systemd/journal/socket";
 const KERNEL_LOG: &str = "/dev/kmsg";
 const NAME: &str = "ostree-prepare-root";
 
@@ -27,7 +26,7 @@ pub const INFO: u8 = 6;
 /// That nobody listens is no reason not to boot: failures here are dropped.
 pub fn target(plan: &MountPlan) {
     let text = format!("Resolved OSTree target to: /{}", plan.deployment.path);
-    let in_journal = to_journal(&journal_entry(plan, &text)).is_ok();
+    let in_journal = journal::send(&journal_fields(plan, &text)).is_ok();
     if !in_journal {
         to_kernel_log(INFO, NAME, &text);
     }
@@ -54,11 +53,9 @@ pub fn to_standard_error(program: &str, text: &str) {
     let _ = writeln!(std::io::stderr(), "{program}: {text}");
 }
 
-/// The entry in the journal's native form, a field a line. No value here can hold a newline: the paths follow
-/// grammars without control characters.
-fn journal_entry(plan: &MountPlan, text: &str) -> String {
+fn journal_fields(plan: &MountPlan, text: &str) -> [(&'static str, String); 7] {
     let deployment = &plan.deployment;
-    let fields = [
+    [
         ("MESSAGE", text.to_owned()),
         ("MESSAGE_ID", TARGET_MESSAGE_ID.to_owned()),
         ("PRIORITY", INFO.to_string()),
@@ -66,12 +63,7 @@ fn journal_entry(plan: &MountPlan, text: &str) -> String {
         ("DEPLOYMENT_PATH", format!("/{}", deployment.path)),
         ("DEPLOYMENT_DEVICE", deployment.device.to_string()),
         ("DEPLOYMENT_INODE", deployment.inode.to_string()),
-    ];
-    fields.map(|(key, value)| format!("{key}={value}\n")).concat()
-}
-
-fn to_journal(entry: &str) -> std::io::Result<()> {
-    UnixDatagram::unbound()?.send_to(entry.as_bytes(), JOURNAL).map(drop)
+    ]
 }
 
 /// Writes a line of `program` to the kernel's log, for those who look there because there is nothing else.
@@ -96,16 +88,15 @@ mod tests {
         let deployment =
             Deployment { boot_link: String::new(), path: path.parse().unwrap(), device: 64, inode: 12 };
         let plan = MountPlan::new(&Config::parse(&[]).unwrap(), &deployment, &Facts::default()).unwrap();
-        let entry = journal_entry(&plan, "text");
-        for line in [
-            "MESSAGE=text",
-            "MESSAGE_ID=7170336a73ba4601bad31af888aa0df7",
-            &format!("DEPLOYMENT_PATH=/{path}"),
-            "DEPLOYMENT_DEVICE=64",
-            "DEPLOYMENT_INODE=12",
+        let fields = journal_fields(&plan, "text");
+        for (key, value) in [
+            ("MESSAGE", "text"),
+            ("MESSAGE_ID", "7170336a73ba4601bad31af888aa0df7"),
+            ("DEPLOYMENT_PATH", &format!("/{path}")),
+            ("DEPLOYMENT_DEVICE", "64"),
+            ("DEPLOYMENT_INODE", "12"),
         ] {
-            assert!(entry.lines().any(|l| l == line), "{line}: {entry}");
+            assert!(fields.contains(&(key, value.to_owned())), "{key}={value}: {fields:?}");
         }
-        assert!(entry.ends_with('\n'));
     }
 }

@@ -27,6 +27,7 @@ use crate::deploy::{Deployed, set_immutable};
 use crate::entries::{Item, NewDeployment};
 use crate::etc::{Merged, Moment};
 use crate::init::make_dir;
+use crate::journal;
 use crate::load::Loaded;
 use crate::lock::Lock;
 use crate::preflight::{self, Selinux};
@@ -89,6 +90,7 @@ impl Sysroot {
         ensure!(loaded.boot.loader != LoaderLink::Missing, "There is no /boot/loader; is /boot mounted?");
 
         let path = &record.target.path;
+        journal::finalizing(path);
         let tree =
             directory::open(self.root(), &path.to_string()).context("The staged deployment is gone")?;
         let merge = merge_deployment(&loaded, &record);

@@ -31,6 +31,7 @@ mod fsck_boot;
 mod image_kargs;
 mod init;
 mod initramfs;
+mod journal;
 mod kept;
 mod lint;
 mod load;

@@ -10,6 +10,7 @@ use log::warn;
 
 use crate::cleanup::Cleaned;
 use crate::entries::{self, Item};
+use crate::journal;
 use crate::load::Loaded;
 use crate::lock::Lock;
 use crate::overlay_initrds;
@@ -151,7 +152,9 @@ impl Sysroot {
             warn!("{error:#}; `ostree admin cleanup` tries again");
             Cleaned::default()
         });
-        Ok(Switched { plan, outcome, count_change, unstaged, cleaned })
+        let switched = Switched { plan, outcome, count_change, unstaged, cleaned };
+        journal::complete(&switched, items.len(), settings.installed.loader.name());
+        Ok(switched)
     }
 }
 

@@ -57,6 +57,7 @@ pub(crate) const MANIFEST: &[Row] = &[
     row(Source::File("grub-scripts/15_ostree"), "usr/libexec/libostree/grub2-15_ostree", 0o755),
     row(all("systemd-units", ".service"), "usr/lib/systemd/system", 0o644),
     row(all("systemd-units", ".conf"), "usr/lib/tmpfiles.d", 0o644),
+    row(all("systemd-units", ".catalog"), "usr/lib/systemd/catalog", 0o644),
     row(all("dracut/50ostree", ".sh"), "usr/lib/dracut/modules.d/50ostree", 0o755),
     row(all("dracut", ".conf"), "usr/lib/dracut/dracut.conf.d", 0o644),
     row(Source::Documents, "usr", 0o644),

@@ -33,6 +33,7 @@ const CASES: &[Case] = &[
     ("later_edits_are_carried_into_a_pending_deployment", Need::Nothing, into_pending),
     ("later_edits_are_carried_into_the_one_to_go_back_to", Need::Nothing, into_rollback),
     ("what_cannot_be_carried_is_refused", Need::Nothing, into_refused),
+    ("the_journal_is_told", Need::Nothing, journal),
     ("the_c_tools_leave_what_is_written_down_and_remove_it", Need::EachPeer, beside_theirs),
 ];
 
@@ -252,6 +253,33 @@ fn into_refused() {
     ok("stateroot-init other");
     ok("deploy --os=other main");
     assert!(fails("etc-merge --into 0").contains("is of another stateroot"));
+}
+
+/// A journal that listens, and what it hears from the finalization of an update.
+fn journal() {
+    boot();
+    conflict();
+    ok("deploy --stage main");
+    fs::create_dir_all("/run/systemd/journal").unwrap();
+    let socket = std::os::unix::net::UnixDatagram::bind("/run/systemd/journal/socket").unwrap();
+    ok("finalize-staged");
+    socket.set_nonblocking(true).unwrap();
+    let mut buffer = vec![0; 65536];
+    let mut heard = Vec::new();
+    while let Ok(length) = socket.recv(&mut buffer) {
+        heard.push(String::from_utf8(buffer[..length].to_vec()).unwrap());
+    }
+    let expected = [
+        ("e8646cd63dff4625b77909a8e7a40994", "OSTREE_OSNAME=testos"),
+        ("d3863baec13e4449ab0384684a8af3a7", "ETC_N_MODIFIED=1"),
+        ("7b8b772dd3094b828bdbf8ef86916469", "ETC_PATH=/etc/conf"),
+        ("dd440e3e549083b63d0efc7dc15255f1", "OSTREE_N_DEPLOYMENTS=2"),
+    ];
+    assert_eq!(heard.len(), expected.len(), "{heard:#?}");
+    for ((id, field), text) in expected.iter().zip(&heard) {
+        let has = |line: &str| text.lines().any(|found| found == line);
+        assert!(has(&format!("MESSAGE_ID={id}")) && has(field), "{field}: {text}");
+    }
 }
 
 fn beside_theirs() {

@@ -15,6 +15,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use crate::journal;
 use crate::load::Loaded;
 use crate::status::{Note, Topic};
 use crate::sysroot::Sysroot;
@@ -111,8 +112,13 @@ struct Record {
 
 /// Writes down the conflicts of a deployment, whose backing directory is there. Nothing is synced; see
 /// [`Target::Fresh`](etc_merge::Target).
-#[context("Writing down the conflicts in /etc")]
 pub(crate) fn write_down(sysroot: &Sysroot, path: &DeploymentPath, conflicts: &[EtcConflict]) -> Result<()> {
+    conflicts.iter().for_each(|conflict| journal::etc_conflict(path, conflict));
+    write(sysroot, path, conflicts)
+}
+
+#[context("Writing down the conflicts in /etc")]
+fn write(sysroot: &Sysroot, path: &DeploymentPath, conflicts: &[EtcConflict]) -> Result<()> {
     let dir = directory::open(sysroot.root(), &backing::path_of(path))?;
     if conflicts.is_empty() {
         return match rustix::fs::unlinkat(&dir, RECORD, AtFlags::empty()) {
@@ -124,6 +130,19 @@ pub(crate) fn write_down(sysroot: &Sysroot, path: &DeploymentPath, conflicts: &[
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(&dir, RECORD, flags, Mode::from_raw_mode(0o600))?;
     Ok(std::io::Write::write_all(&mut File::from(file), text.as_bytes())?)
+}
+
+/// As [`write_down`], beside what was written down before of other paths, which stays true.
+pub(super) fn add(sysroot: &Sysroot, path: &DeploymentPath, conflicts: &[EtcConflict]) -> Result<()> {
+    if conflicts.is_empty() {
+        return Ok(());
+    }
+    conflicts.iter().for_each(|conflict| journal::etc_conflict(path, conflict));
+    let mut all = sysroot.etc_conflicts(path).unwrap_or_default();
+    all.retain(|old| !conflicts.iter().any(|new| new.path == old.path));
+    all.extend(conflicts.iter().cloned());
+    backing::create(sysroot, path)?;
+    write(sysroot, path, &all)
 }
 
 impl Sysroot {

@@ -15,11 +15,11 @@ use serde::ser::{SerializeStruct, Serializer};
 use super::conflicts::{self, EtcConflict};
 use super::{Moment, Sides, refuse};
 use crate::deployment::Deployment;
+use crate::directory;
 use crate::load::Loaded;
 use crate::lock::Lock;
 use crate::reorder::Which;
 use crate::sysroot::Sysroot;
-use crate::{backing, directory};
 
 /// Why edits cannot be carried over.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,15 +97,7 @@ impl Sysroot {
         let plan = Plan::new(&trees, &sides.policies)?.not_done_in(sides.target.as_fd(), &trees)?;
         refuse(&plan)?;
         let report = plan.apply(&trees, sides.target.as_fd(), Target::InUse)?;
-        let conflicts = EtcConflict::all(&plan, &report);
-        if !conflicts.is_empty() {
-            // What was written down of the other paths stays true.
-            let mut all = self.etc_conflicts(&into.path).unwrap_or_default();
-            all.retain(|old| !conflicts.iter().any(|new| new.path == old.path));
-            all.extend(conflicts.iter().cloned());
-            backing::create(self, &into.path)?;
-            conflicts::write_down(self, &into.path, &all)?;
-        }
+        conflicts::add(self, &into.path, &EtcConflict::all(&plan, &report))?;
         durable::sync_fs(self.root())?;
         Ok(EtcPlan { from: from.path.clone(), into: into.path.clone(), at_shutdown: false, plan })
     }

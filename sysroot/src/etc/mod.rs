@@ -21,6 +21,7 @@ pub(crate) use conflicts::{summary, write_down};
 pub use into::{EtcMerge, EtcPlan, IntoError};
 
 use crate::directory::{self, has_entries};
+use crate::journal;
 use crate::reorder::Which;
 use crate::retention;
 use crate::sysroot::Sysroot;
@@ -110,7 +111,9 @@ pub(crate) fn merge(old: BorrowedFd<'_>, new: BorrowedFd<'_>, moment: Moment) ->
     let report = plan.apply(&sides.trees(), sides.target.as_fd(), Target::Fresh)?;
     // It came with the old /etc, and says that the update has been seen to.
     remove_stamp(sides.target.as_fd())?;
-    Ok(Merged { counts: counts(&plan), conflicts: EtcConflict::all(&plan, &report) })
+    let counts = counts(&plan);
+    journal::etc_merged(counts);
+    Ok(Merged { counts, conflicts: EtcConflict::all(&plan, &report) })
 }
 
 /// Refuses a deployment that the policies do not allow, before the shutdown that would merge: then nobody can be asked.
