@@ -73,8 +73,16 @@ impl<'a> Tree<'a> {
             }
         }
         preflight::check(root.as_fd(), plan.selinux)?;
-        let notes = initramfs::check(root.as_fd(), &KernelFiles::find(root.as_fd())?)?;
-        notes.iter().for_each(|note| log::warn!("{note}"));
+        let files = KernelFiles::find(root.as_fd())?;
+        let former = plan.merge.as_ref().map(|merge| directory::open(sysroot.root(), &merge.to_string()));
+        // Unpacking one takes longer than all the rest, and that of the deployment before was checked then.
+        if !former
+            .transpose()?
+            .is_some_and(|former| initramfs::is_that_of(former.as_fd(), root.as_fd(), &files))
+        {
+            let notes = initramfs::check(root.as_fd(), &files)?;
+            notes.iter().for_each(|note| log::warn!("{note}"));
+        }
         let stateroot = directory::open(sysroot.root(), &stateroot)?;
         var::fill_if_empty(stateroot.as_fd(), root.as_fd())?;
         if etc == Etc::Merged {

@@ -21,7 +21,7 @@ use bootloader::KernelFiles;
 use fn_error_context::context;
 use formats::{Checksum, Hasher};
 use prepare_root::config::{Config, Layer};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::preflight::read_text;
@@ -125,6 +125,16 @@ pub(crate) fn check(tree: BorrowedFd<'_>, files: &KernelFiles) -> Result<Vec<Str
         );
     }
     Ok(notes)
+}
+
+/// Whether two trees have the same initramfs, by links to one object.
+pub(crate) fn is_that_of(former: BorrowedFd<'_>, tree: BorrowedFd<'_>, files: &KernelFiles) -> bool {
+    let Some(initramfs) = files.initramfs() else { return false };
+    let identity = |tree| {
+        let stat = rustix::fs::statat(tree, &initramfs.source, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some((stat.st_dev, stat.st_ino))
+    };
+    identity(former).is_some_and(|former| identity(tree) == Some(former))
 }
 
 /// Reads the initramfs of a tree and writes the record. Gives its path.

@@ -119,3 +119,20 @@ fn a_record_counts_for_its_initramfs_only() {
     fs::write(&path, "{").unwrap();
     assert_eq!(known(&tree), before);
 }
+
+#[test]
+fn one_that_is_shared_is_known() {
+    let (old, new) = (tree(&[PREPARE], "gzip"), tempfile::tempdir().unwrap());
+    let modules = "usr/lib/modules/6.1.0";
+    fs::create_dir_all(new.path().join(modules)).unwrap();
+    let initramfs = |tree: &tempfile::TempDir| tree.path().join(modules).join("initramfs.img");
+    fs::write(new.path().join(modules).join("vmlinuz"), "kernel").unwrap();
+    fs::hard_link(initramfs(&old), initramfs(&new)).unwrap();
+    let (old_dir, dir) = (File::open(old.path()).unwrap(), File::open(new.path()).unwrap());
+    let is_that_of = || is_that_of(old_dir.as_fd(), dir.as_fd(), &KernelFiles::find(dir.as_fd()).unwrap());
+    assert!(is_that_of());
+    fs::remove_file(initramfs(&new)).unwrap();
+    assert!(!is_that_of());
+    fs::copy(initramfs(&old), initramfs(&new)).unwrap();
+    assert!(!is_that_of());
+}
