@@ -35,57 +35,99 @@ struct Stage {
     name: &'static str,
     /// Left out by `--quick`.
     slow: bool,
-    run: fn(&Workspace) -> Result<Outcome>,
+    run: fn(&Workspace, Extent) -> Result<Outcome>,
+}
+
+/// How much is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Without what is slow.
+    Quick,
+    /// What every change has to pass.
+    Usual,
+    /// More boots than one waits for.
+    All,
+}
+
+impl Extent {
+    /// By the options of the command line, of which there is one at most.
+    pub(crate) fn of(quick: bool, all: bool) -> Self {
+        match (quick, all) {
+            (true, _) => Self::Quick,
+            (_, true) => Self::All,
+            _ => Self::Usual,
+        }
+    }
 }
 
 const STAGES: &[Stage] = &[
-    Stage { name: "rules", slow: false, run: rules },
-    Stage { name: "build", slow: false, run: build_and_install },
-    Stage { name: "units", slow: false, run: verify_units },
-    Stage { name: "peers", slow: false, run: make_peers },
-    Stage { name: "package", slow: false, run: try_package },
-    Stage { name: "tests", slow: false, run: cargo_test },
-    Stage { name: "crash", slow: true, run: power_cuts },
+    Stage { name: "rules", slow: false, run: |workspace, _| rules(workspace) },
+    Stage { name: "build", slow: false, run: |workspace, _| build_and_install(workspace) },
+    Stage { name: "units", slow: false, run: |workspace, _| verify_units(workspace) },
+    Stage { name: "peers", slow: false, run: |workspace, _| make_peers(workspace) },
+    Stage { name: "package", slow: false, run: |workspace, _| try_package(workspace) },
+    Stage { name: "tests", slow: false, run: |workspace, _| cargo_test(workspace) },
+    Stage { name: "crash", slow: true, run: |workspace, _| power_cuts(workspace) },
     Stage { name: "machines", slow: true, run: machines },
 ];
 
 /// Runs the stages; the last line printed is the sum.
-pub(crate) fn run(workspace: &Workspace, quick: bool) -> Result<ExitCode> {
+pub(crate) fn run(workspace: &Workspace, extent: Extent) -> Result<ExitCode> {
+    let quick = extent == Extent::Quick;
     let mut done: Vec<(&str, Duration, Outcome)> = Vec::new();
     let begin = Instant::now();
     for stage in STAGES.iter().filter(|stage| !(quick && stage.slow)) {
         terminal::progress(&format!("stage {}", stage.name));
         let start = Instant::now();
-        let outcome = (stage.run)(workspace).unwrap_or_else(|error| Outcome::failed(format!("{error:#}")));
+        let outcome =
+            (stage.run)(workspace, extent).unwrap_or_else(|error| Outcome::failed(format!("{error:#}")));
         done.push((stage.name, start.elapsed(), outcome));
     }
     let sum = |count: fn(&Outcome) -> u32| done.iter().map(|(_, _, outcome)| count(outcome)).sum::<u32>();
-    println!("\n{:<10} {:>8} {:>7} {:>7} {:>8}", "stage", "seconds", "passed", "failed", "skipped");
-    for (name, time, outcome) in &done {
-        println!(
-            "{name:<10} {:>8.1} {:>7} {:>7} {:>8}",
-            time.as_secs_f64(),
-            outcome.passed,
-            outcome.failed,
-            outcome.skipped
-        );
+    let failed = sum(|outcome| outcome.failed);
+    let mut told =
+        format!("{:<10} {:>8} {:>7} {:>7} {:>8}\n", "stage", "seconds", "passed", "failed", "skipped");
+    for (name, time, Outcome { passed, failed, skipped, .. }) in &done {
+        told += &format!("{name:<10} {:>8.1} {passed:>7} {failed:>7} {skipped:>8}\n", time.as_secs_f64());
     }
-    println!("{:<10} {:>8.1}", "all", begin.elapsed().as_secs_f64());
+    told += &format!("{:<10} {:>8.1}\n", "all", begin.elapsed().as_secs_f64());
     for (name, _, outcome) in &done {
         for note in &outcome.notes {
-            println!("{name}: {note}");
+            told += &format!("{name}: {note}\n");
         }
     }
     if quick {
-        println!("not run with --quick: the stages crash and machines");
+        told += "not run with --quick: the stages crash and machines\n";
     }
-    let failed = sum(|outcome| outcome.failed);
-    println!(
+    told += &format!(
         "{} passed, {failed} failed, {} skipped",
         sum(|outcome| outcome.passed),
         sum(|outcome| outcome.skipped)
     );
+    println!("\n{told}");
+    if extent == Extent::All {
+        record(workspace, &told)?;
+    }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Keeps what a run of everything has come to.
+#[fn_error_context::context("Writing docs/test-all.md")]
+fn record(workspace: &Workspace, told: &str) -> Result<()> {
+    let git = |arguments: &[&str]| {
+        process::output(process::command("git").args(arguments).current_dir(&workspace.root))
+    };
+    let date = process::output(process::command("date").args(["--utc", "+%Y-%m-%d"]))?;
+    let commit = git(&["rev-parse", "--short", "HEAD"])?;
+    let changed = if git(&["status", "--porcelain"])?.is_empty() { "" } else { ", with changes" };
+    let text = format!(
+        "<!-- SPDX-License-Identifier: MIT OR Apache-2.0 -->\n# The last run of everything\n\n\
+         `./run test --all` writes this page. It boots what `./run test` has no time for: a whole Debian by each boot loader.\n\n\
+         {} at commit {}{changed}:\n\n```text\n{told}\n```\n",
+        date.trim(),
+        commit.trim()
+    );
+    Ok(std::fs::write(workspace.root.join("docs/test-all.md"), text)?)
 }
 
 fn rules(workspace: &Workspace) -> Result<Outcome> {
@@ -166,9 +208,10 @@ fn power_cuts(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::failed(format!("FAILED: {sum}")))
 }
 
-fn machines(workspace: &Workspace) -> Result<Outcome> {
+fn machines(workspace: &Workspace, extent: Extent) -> Result<Outcome> {
     let peer = Peer::at(&workspace.cache);
-    counted(process::capture(vm::driver(workspace, &peer, &["run"])?)?)
+    let arguments: &[&str] = if extent == Extent::All { &["run", "--all"] } else { &["run"] };
+    counted(process::capture(vm::driver(workspace, &peer, arguments)?)?)
 }
 
 /// Counts from the output of a test harness; a failure without any failed test is one of its own.

@@ -36,8 +36,11 @@ enum Verb {
     /// Run every check and test; ends with a summary
     Test {
         /// Leave out the virtual machines
-        #[arg(long)]
+        #[arg(long, conflicts_with = "all")]
         quick: bool,
+        /// Boot what is beyond the boot budget, too; writes docs/test-all.md
+        #[arg(long)]
+        all: bool,
     },
     /// Build a Debian system, commit it, deploy it onto a disk and boot it
     Demo,
@@ -88,7 +91,7 @@ fn dispatch(verb: Verb) -> Result<ExitCode> {
         Verb::Build => build::all(&workspace)?,
         Verb::Install { destdir } => install::into(&workspace, &destdir)?,
         Verb::Deb { out } => println!("{}", deb::run(&workspace, out.as_deref())?.display()),
-        Verb::Test { quick } => return test::run(&workspace, quick),
+        Verb::Test { quick, all } => return test::run(&workspace, test::Extent::of(quick, all)),
         Verb::Demo => vm::demo(&workspace)?,
         Verb::Vm => vm::shell(&workspace)?,
         Verb::Bench(options) => bench::run(&workspace, &options)?,

@@ -23,7 +23,7 @@ function load_video {
 source ${prefix}/custom.cfg
 ### BEGIN /etc/grub.d/15_ostree ###
 HEAD
-ostree admin instutil grub2-generate >>"$2"
+GRUB2_BOOT_DEVICE_ID=x ostree admin instutil grub2-generate >>"$2"
 END
 chmod +x /tmp/mkconfig
 export OSTREE_GRUB2_EXEC=/tmp/mkconfig
