@@ -37,6 +37,7 @@ pub struct Cleaned {
 impl Sysroot {
     /// Removes what an interruption has left, what no boot link leads to, and objects that nothing needs.
     pub fn cleanup(&self, lock: &Lock) -> Result<Cleaned> {
+        self.release_reserve();
         let loaded = self.load()?;
         check_whole(&loaded).context("Cleaning up")?;
         let settings = self.boot_settings(&loaded)?;
@@ -70,6 +71,7 @@ impl Sysroot {
             };
             cleaned.pruned = Some(self.repo().prune(&options)?);
         }
+        self.fill_reserve(&loaded);
         Ok(cleaned)
     }
 

@@ -44,6 +44,7 @@ mod plan;
 mod post_copy;
 mod preflight;
 mod reorder;
+mod reserve;
 mod retention;
 mod room;
 mod space;

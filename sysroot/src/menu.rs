@@ -113,6 +113,9 @@ impl Sysroot {
     /// Switches, and removes what no entry names any more.
     pub(crate) fn switch_menu(&self, lock: &Lock, loaded: &Loaded, menu: &MenuPlan) -> Result<Switched> {
         let MenuPlan { items, settings, .. } = menu;
+        if items.iter().all(|item| matches!(item, Item::Old { .. })) {
+            self.release_reserve();
+        }
         let count_change = count(items.len()) - count(loaded.menu_len());
         // Again: what is new is there now, and no longer only planned.
         let plan = match &menu.room {

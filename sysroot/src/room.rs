@@ -35,6 +35,15 @@ impl Sysroot {
         settings: &Settings,
     ) -> Result<Option<Room>> {
         let Some(shortage) = plan.shortage(self.places(), &loaded.boot, settings)? else { return Ok(None) };
+        let (bytes, files) = self.reserved_in_boot();
+        let makes_nothing = items.iter().all(|item| matches!(item, Item::Old { .. }));
+        if makes_nothing
+            && shortage.needed <= shortage.free.saturating_add(bytes)
+            && shortage.needed_files <= shortage.free_files.saturating_add(files)
+        {
+            // It is let go of first.
+            return Ok(None);
+        }
         let refused = ApplyError::NoSpace(shortage.clone());
         if loaded.boot.boot_on_root {
             return Err(refused.into());

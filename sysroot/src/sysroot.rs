@@ -74,7 +74,21 @@ impl Sysroot {
 
     /// Takes the lock; see [`Lock`]. Waits for as long as `core.lock-timeout-secs` of the repository says.
     pub fn lock(&self, on_wait: impl FnOnce()) -> Result<Lock> {
-        Lock::take(self.root(), self.repo.settings().lock_timeout, on_wait)
+        let mut on_wait = Some(on_wait);
+        let mut tell = || {
+            if let Some(on_wait) = on_wait.take() {
+                on_wait();
+            }
+        };
+        let patience = self.repo.settings().lock_timeout;
+        match Lock::take(self.root(), patience, &mut tell) {
+            // It is a file, too.
+            Err(error) if error.downcast_ref() == Some(&Errno::NOSPC) => {
+                self.release_reserve();
+                Lock::take(self.root(), patience, &mut tell)
+            }
+            taken => taken,
+        }
     }
 
     /// The path that it was opened by, for messages.

@@ -215,6 +215,9 @@ impl Sysroot {
         if let Some(no_room) = &now.no_room {
             return Err(no_room.clone().into());
         }
+        if !now.repair.is_empty() {
+            self.release_reserve();
+        }
         apply::run(self, &now.repair)?;
         if !now.repair.is_empty() {
             self.touch()?;
