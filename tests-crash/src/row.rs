@@ -186,7 +186,10 @@ impl Recorded {
             let effort = pass::effort(position.pass, at_switch, recording.layout.whole());
             let number = position.pass * 0x1_0000 + position.epoch;
             let mut random = Random::new(seed.wrapping_mul(0x1_0000_0000).wrapping_add(number as u64));
-            let cuts = if is_left_out { Vec::new() } else { cuts(epoch, events, &effort, &mut random) };
+            let cuts = match effort.filter(|_| !is_left_out) {
+                Some(effort) => cuts(epoch, events, &effort, &mut random),
+                None => Vec::new(),
+            };
             for kept in cuts.iter().skip(position.cut) {
                 if Instant::now() > limit.until {
                     return Ok(());
@@ -264,7 +267,7 @@ fn whole(epoch: &Epoch) -> Vec<Kept> {
 
 /// Makes epochs that are longer than the disk's cache lets them be: of the flushes only one in so many counts.
 fn drop_flushes(events: &mut Vec<Event>) {
-    const KEPT: usize = 6;
+    const KEPT: usize = 24;
     let mut count = 0;
     events.retain(|event| {
         count += usize::from(*event == Event::Flush);

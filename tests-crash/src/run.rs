@@ -32,7 +32,7 @@ const FULL_SIZE_MEBIBYTES: u64 = 1600;
 /// How many states of a long run are booted: each takes five seconds or more.
 const BOOTS: usize = 6;
 /// How often the log of a row with a mutant is gone through.
-const PASSES: usize = 4;
+const PASSES: usize = 5;
 
 #[derive(Debug, Parser)]
 #[command(name = "crash", about = "Power cuts at every write", args_conflicts_with_subcommands = true)]
@@ -132,7 +132,7 @@ fn inside(options: &Options) -> Result<bool> {
     let states = if options.quick { QUICK } else { Duration::from_secs(60 * options.minutes) };
     let limit = Limit {
         until: Instant::now() + states,
-        passes: if options.quick { 2 } else { usize::MAX },
+        passes: if options.quick { 3 } else { usize::MAX },
         first_finding: false,
         windows_only: false,
         keep: Some(kept()),
@@ -153,8 +153,11 @@ fn inside(options: &Options) -> Result<bool> {
             Place::Waiting(_) => {}
         }
     }
-    let caught =
-        if options.only.is_empty() && !options.full_size { mutants(&shop, options)? } else { Vec::new() };
+    let caught = if options.only.is_empty() && !options.full_size && !options.theirs {
+        mutants(&shop, options)?
+    } else {
+        Vec::new()
+    };
     let side = if options.theirs { Side::Theirs } else { Side::Ours };
     let [points, neither, flagged] = report::sums(&places, side);
     let alive = caught.iter().filter(|caught| !**caught).count();

@@ -72,8 +72,7 @@ pub(crate) fn run(shop: &Shop<'_>, rows: Vec<Row>, limit: &Limit) -> Result<Vec<
     let work = |number: usize| -> Result<()> {
         let directory = shop.workshop.directory(&format!("worker-{number}"))?;
         while let Some((index, mut place)) = next(&places, limit.until) {
-            let until = limit.until.min(Instant::now() + visit);
-            step(shop, &mut place, &directory, &Limit { until, ..limit.clone() });
+            step(shop, &mut place, &directory, limit, visit);
             let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(free) = places.get_mut(index) {
                 *free = Some(place);
@@ -119,7 +118,7 @@ fn next(places: &Mutex<Vec<Option<Place>>>, until: Instant) -> Option<(usize, Pl
     None
 }
 
-fn step(shop: &Shop<'_>, place: &mut Place, directory: &Path, limit: &Limit) {
+fn step(shop: &Shop<'_>, place: &mut Place, directory: &Path, limit: &Limit, visit: Duration) {
     if let Place::Waiting(row) = place {
         *place = match Recorded::new(row.clone(), shop.kit, shop.workshop) {
             Ok(recorded) => Place::Ready(Box::new(recorded)),
@@ -127,6 +126,8 @@ fn step(shop: &Shop<'_>, place: &mut Place, directory: &Path, limit: &Limit) {
         };
     }
     let Place::Ready(recorded) = place else { return };
+    // Behind the recording, which may take longer than a visit.
+    let limit = &Limit { until: limit.until.min(Instant::now() + visit), ..limit.clone() };
     while !recorded.is_done && Instant::now() < limit.until {
         if let Err(error) = recorded.visit(shop.programs, directory, shop.seed, limit) {
             *place = Place::Failed(recorded.row.clone(), format!("{error:#}"));
