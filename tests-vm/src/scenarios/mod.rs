@@ -82,7 +82,7 @@ fn all() -> Vec<Scenario> {
         extra("loaders::full::uboot", |bench| loaders::full_boot(bench, &Uboot)),
         usual("loaders::grub_bios", loaders::grub_bios),
         usual("loaders::grub_bios_on_root", loaders::grub_bios_on_root),
-        extra("loaders::grub_efi", loaders::grub_efi),
+        usual("loaders::grub_efi", loaders::grub_efi),
         usual("loaders::grub_entries", loaders::grub_entries),
         extra("loaders::migration", loaders::migration),
         extra("loaders::mounted_esp", loaders::mounted_esp),
