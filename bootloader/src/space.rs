@@ -145,7 +145,9 @@ impl SwitchPlan {
             blocks = blocks.saturating_add(size.div_ceil(block));
             count += 1;
         }
-        (blocks.saturating_mul(block).saturating_add(MARGIN), count)
+        // A menu of what is there is as large as the one before: it must be possible where next to nothing is free.
+        let margin = if copies.is_empty() { 0 } else { MARGIN };
+        (blocks.saturating_mul(block).saturating_add(margin), count)
     }
 }
 
