@@ -269,7 +269,9 @@ impl Repo {
         for (at, _) in path.match_indices('/') {
             let parent = path.get(..at).unwrap_or_default();
             match mkdirat(self.dir(), parent, Permissions::from_raw_mode(0o777)) {
-                Ok(()) => bytes::sync_dir(self.dir(), parent.rsplit_once('/').map_or(".", |(above, _)| above))?,
+                Ok(()) => {
+                    bytes::sync_dir(self.dir(), parent.rsplit_once('/').map_or(".", |(above, _)| above))?
+                }
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err(error).with_context(|| format!("mkdir({parent})")),
             }
