@@ -74,21 +74,10 @@ impl Starter {
     }
 }
 
-/// The Debian tree that the tests with virtual machines have made last.
+/// The Debian tree whose kernel is booted, and which is updated as a whole.
 pub(crate) fn debian_tree() -> Result<PathBuf> {
-    let cache = std::env::var_os("OSTREE_RS_CACHE").context("OSTREE_RS_CACHE is not set; use ./run crash")?;
-    let trees = Path::new(&cache).join("vm/trees-debian");
-    let mut newest = None;
-    for tree in std::fs::read_dir(&trees).into_iter().flatten() {
-        let tree = tree?;
-        newest = newest.max(Some((tree.metadata()?.modified()?, tree.path())));
-    }
-    let (_, tree) = newest.with_context(|| {
-        format!(
-            "There is no Debian tree in {}: `./run test` makes one for its virtual machines",
-            trees.display()
-        )
-    })?;
+    let tree = std::env::var_os("OSTREE_RS_DEBIAN_TREE").map(PathBuf::from);
+    let tree = tree.context("OSTREE_RS_DEBIAN_TREE is not set; use ./run crash")?;
     ensure!(tree.join("usr/lib/modules").is_dir(), "{} has no kernel", tree.display());
     Ok(tree)
 }

@@ -197,7 +197,7 @@ fn cargo_test(workspace: &Workspace) -> Result<Outcome> {
 /// Its last line is the sum: a failure is one of its own.
 fn power_cuts(workspace: &Workspace) -> Result<Outcome> {
     let peer = Peer::at(&workspace.cache);
-    let finished = process::capture(crash::driver(workspace, &peer, &["--quick".to_owned()])?)?;
+    let finished = process::capture(crash::driver(workspace, &peer, None, &["--quick".to_owned()])?)?;
     let sum = finished.output.lines().last().unwrap_or_default().to_owned();
     if finished.success {
         return Ok(Outcome { notes: vec![sum], ..Outcome::passed(1) });

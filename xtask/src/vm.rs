@@ -26,8 +26,18 @@ pub(crate) fn shell(workspace: &Workspace) -> Result<()> {
 /// The real tree that `bench` commits.
 #[context("Making the tree to measure with")]
 pub(crate) fn bench_tree(workspace: &Workspace, peer: &Peer) -> Result<PathBuf> {
-    terminal::progress("tests-vm bench-tree");
-    let path = process::output(&mut driver(workspace, peer, &["bench-tree"])?)?;
+    tree(workspace, peer, "bench-tree")
+}
+
+/// The Debian system that is committed and booted.
+#[context("Making the Debian tree")]
+pub(crate) fn debian_tree(workspace: &Workspace, peer: &Peer) -> Result<PathBuf> {
+    tree(workspace, peer, "build-image")
+}
+
+fn tree(workspace: &Workspace, peer: &Peer, command: &str) -> Result<PathBuf> {
+    terminal::progress(&format!("tests-vm {command}"));
+    let path = process::output(&mut driver(workspace, peer, &[command])?)?;
     Ok(PathBuf::from(path.trim_end().lines().last().unwrap_or_default()))
 }
 
