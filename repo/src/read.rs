@@ -79,7 +79,13 @@ impl Repo {
 
     fn open_object(&self, name: ObjectName) -> Result<OwnedFd, Errno> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        openat(self.objects(), self.loose_path(name).as_str(), flags, Permissions::empty())
+        let open =
+            |flags| openat(self.objects(), self.loose_path(name).as_str(), flags, Permissions::empty());
+        match open(flags) {
+            // Somebody has a lease on it (`fcntl(2)`): the kernel tells the holder, and does not wait for ever.
+            Err(Errno::AGAIN) => open(flags.difference(OFlags::NONBLOCK)),
+            opened => opened,
+        }
     }
 
     /// The bytes of a metadata object, whose checksum is verified where it names them.
@@ -158,6 +164,14 @@ impl Repo {
     pub fn load_file(&self, checksum: &Checksum) -> Result<LoadedFile> {
         let mut xattrs = xattr::Reader::new();
         self.load_file_with(checksum, &mut xattrs)
+    }
+
+    /// The bytes of a file's contents, without opening it where that is possible; of a link what its target takes.
+    pub fn file_size(&self, checksum: &Checksum) -> Result<u64> {
+        match self.mode() {
+            Mode::Archive => Ok(self.load_file(checksum)?.size),
+            _ => self.object_size(ObjectName::new(*checksum, ObjectType::File)),
+        }
     }
 
     /// As [`Repo::load_file`], with the buffers of a caller who loads many.

@@ -94,7 +94,7 @@ impl<'a> CommitTree<'a> {
         while let Some(entry) = todo.pop() {
             census.etc_files += 1;
             match entry {
-                Entry::File(checksum) => census.etc_bytes.push(self.repo.load_file(&checksum)?.size),
+                Entry::File(checksum) => census.etc_bytes.push(self.repo.file_size(&checksum)?),
                 Entry::Dir { tree, .. } => {
                     census.etc_bytes.push(1);
                     let data = self.repo.load_dirtree(&tree)?;
@@ -138,7 +138,7 @@ impl ReadTree for CommitTree<'_> {
 
     fn size(&self, path: &str) -> Result<Option<u64>, KernelError> {
         let Some(Entry::File(checksum)) = self.find(path)? else { return Ok(None) };
-        Ok(Some(self.repo.load_file(&checksum)?.size))
+        Ok(Some(self.repo.file_size(&checksum)?))
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn Read>, KernelError> {

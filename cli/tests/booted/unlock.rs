@@ -1,30 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `/usr` and other directories of a running system that can be written to, and what is left of that at the next boot.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a case of this harness is no #[test] that clippy would know"
-)]
-
-#[path = "../../../sysroot/tests/booted/harness.rs"]
-mod harness;
-#[path = "../programs/mod.rs"]
-mod programs;
-#[path = "../../../sysroot/tests/booted/system.rs"]
-mod system;
-#[path = "../../../sysroot/tests/world/mod.rs"]
-mod world;
 
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use harness::{Case, Need};
-use programs::{boot, command, fails, ok, ok_as};
+use crate::harness::{Case, Need};
+use crate::programs::{boot, command, fails, ok, ok_as};
+use crate::system;
 
-const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("changes_go_with_the_boot", Need::Nothing, development),
     ("transient_is_mounted_read_only", Need::Nothing, transient),
     ("a_hotfix_is_there_after_a_boot", Need::Nothing, hotfix),
@@ -34,10 +20,6 @@ const CASES: &[Case] = &[
     ("the_c_tools_show_the_same", Need::EachPeer, beside_theirs),
     ("a_state_overlay_keeps_what_was_added", Need::Nothing, state_overlay),
 ];
-
-fn main() -> ExitCode {
-    harness::run(CASES)
-}
 
 /// The `/usr` of the running deployment instead of that of this machine, for as long as `look` takes.
 fn in_overlay<T>(look: impl FnOnce() -> T) -> T {
@@ -116,7 +98,7 @@ fn next_boot() -> String {
     system::mount(&["-o", "remount,bind,rw"], physical);
     let arguments = [OsString::from(physical), OsString::from(options)];
     let done = prepare_root::cli::main(arguments.into_iter());
-    assert_eq!(format!("{done:?}"), format!("{:?}", ExitCode::SUCCESS));
+    assert_eq!(format!("{done:?}"), format!("{:?}", std::process::ExitCode::SUCCESS));
     fs::read_to_string(physical.join("usr/bin/tool")).unwrap()
 }
 

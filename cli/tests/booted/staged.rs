@@ -1,29 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `ostree admin` and staged deployments, in a system that believes it was booted.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a case of this harness is no #[test] that clippy would know"
-)]
-
-#[path = "../../../sysroot/tests/booted/harness.rs"]
-mod harness;
-#[path = "../programs/mod.rs"]
-mod programs;
-#[path = "../../../sysroot/tests/booted/system.rs"]
-mod system;
-#[path = "../../../sysroot/tests/world/mod.rs"]
-mod world;
 
 use std::fs;
 use std::path::Path;
-use std::process::ExitCode;
 
-use harness::{Case, Need};
-use programs::{boot, fails, ok, run};
-use system::{RECORD, default_entry, deployment, list, record};
+use crate::harness::{Case, Need};
+use crate::programs::{boot, fails, ok, run};
+use crate::system::{self, RECORD, default_entry, deployment, list, record};
 
-const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("an_update_by_hand", Need::Nothing, update),
     ("an_upgrade_is_staged", Need::Nothing, upgrade),
     ("a_staged_deployment_is_locked_and_unlocked", Need::Nothing, lock),
@@ -32,10 +17,6 @@ const CASES: &[Case] = &[
     ("readonly_mounts_stay_so", Need::Nothing, readonly),
     ("status_is_that_of_the_c_tools", Need::NewestPeer, status_beside_theirs),
 ];
-
-fn main() -> ExitCode {
-    harness::run(CASES)
-}
 
 fn update() {
     boot();

@@ -1,30 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `ostree admin status`, in a system that believes it was booted.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a case of this harness is no #[test] that clippy would know"
-)]
-
-#[path = "../../../sysroot/tests/booted/harness.rs"]
-mod harness;
-#[path = "../programs/mod.rs"]
-mod programs;
-#[path = "../../../sysroot/tests/booted/system.rs"]
-mod system;
-#[path = "../../../sysroot/tests/world/mod.rs"]
-mod world;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Output};
+use std::process::{Command, Output};
 
-use harness::{Case, Need};
-use programs::{boot, boot_world};
 use serde_json::Value;
-use system::{Boot, RECORD, STAMP};
 
-const CASES: &[Case] = &[
+use crate::harness::{Case, Need};
+use crate::programs::{boot, boot_world};
+use crate::system::{self, Boot, RECORD, STAMP};
+
+pub(crate) const CASES: &[Case] = &[
     ("the_next_boot_is_told_with_its_reason", Need::Nothing, next_boot),
     ("what_is_older_than_the_running_system_lacks_nothing", Need::Nothing, older),
     ("a_loader_that_sorts_otherwise_is_believed", Need::Nothing, loader_order),
@@ -34,10 +21,6 @@ const CASES: &[Case] = &[
     ("signatures_are_refused_by_name", Need::Nothing, signatures),
     ("a_pipe_gets_the_lines_of_the_c_tools", Need::NewestPeer, beside_theirs),
 ];
-
-fn main() -> ExitCode {
-    harness::run(CASES)
-}
 
 fn output(program: &str, arguments: &str) -> Output {
     Command::new(program).arg("admin").args(arguments.split(' ')).output().unwrap()
@@ -143,6 +126,7 @@ fn notes() {
     fs::write("/sysroot/ostree/boot-switch", record("1")).unwrap();
     let all = [
         "finalization-failed",
+        "staged-on-disk",
         "staged-unusable",
         "entry-unreadable",
         "foreign-entry-first",

@@ -1,32 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Ctrl-C and SIGTERM, at points of every command that changes something: the process ends by the signal, the boot menu
 //! is the old or the new one, the lock is free, and the same command brings it to its end when it is run again.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a case of this harness is no #[test] that clippy would know"
-)]
-
-#[path = "../../../sysroot/tests/booted/harness.rs"]
-mod harness;
-#[path = "../programs/mod.rs"]
-mod programs;
-#[path = "../../../sysroot/tests/booted/system.rs"]
-mod system;
-#[path = "../../../sysroot/tests/world/mod.rs"]
-mod world;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use harness::{Case, Need};
-use programs::boot;
-use system::{RECORD, deployment, list};
+use crate::harness::{Case, Need};
+use crate::programs::boot;
+use crate::system::{self, RECORD, deployment, list};
 
-const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("deploy_is_interrupted", Need::Nothing, deploy),
     ("staging_is_interrupted", Need::Nothing, stage),
     ("an_upgrade_is_interrupted", Need::Nothing, upgrade),
@@ -73,10 +59,6 @@ const SOME: [&str; 9] = [
     "before-sweep",
     "clean-up",
 ];
-
-fn main() -> ExitCode {
-    harness::run(CASES)
-}
 
 /// From a careful shell: what others must enter is made for them all the same.
 fn ostree(arguments: &str) -> Command {
@@ -228,12 +210,13 @@ fn finalize() {
     boot();
     let before = || ok("admin deploy --stage main");
     let command = "admin finalize-staged";
-    // Its first act is to forget what is staged: what fails once would fail again.
+    // It counts the attempt, then forgets what is staged: a shutdown tries once.
     let again = || {
         before();
         ok(command);
     };
-    let case = Interrupted { command, before: &before, menus: &[OLD, NEW], again: &again, last: NEW };
+    let menus: &[&[&str]] = &[OLD, &["2s", "1*"], NEW];
+    let case = Interrupted { command, before: &before, menus, again: &again, last: NEW };
     case.at(&[&["unstage", "merge"][..], &SWITCH].concat());
 }
 

@@ -1,30 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `/etc` of a running system: policies for its merge, what is written down of conflicts, and edits that are carried into another
 //! deployment.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a case of this harness is no #[test] that clippy would know"
-)]
-
-#[path = "../../../sysroot/tests/booted/harness.rs"]
-mod harness;
-#[path = "../programs/mod.rs"]
-mod programs;
-#[path = "../../../sysroot/tests/booted/system.rs"]
-mod system;
-#[path = "../../../sysroot/tests/world/mod.rs"]
-mod world;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use harness::{Case, Need};
-use programs::{boot, fails, ok, ok_as};
 use serde_json::Value;
 
-const CASES: &[Case] = &[
+use crate::harness::{Case, Need};
+use crate::programs::{boot, fails, ok, ok_as};
+use crate::system;
+
+pub(crate) const CASES: &[Case] = &[
     ("a_plan_lists_each_path", Need::Nothing, plan),
     ("what_is_forbidden_is_refused_while_somebody_reads_it", Need::Nothing, forbidden),
     ("a_shutdown_goes_on_and_writes_it_down", Need::Nothing, shutdown),
@@ -36,10 +23,6 @@ const CASES: &[Case] = &[
     ("the_journal_is_told", Need::Nothing, journal),
     ("the_c_tools_leave_what_is_written_down_and_remove_it", Need::EachPeer, beside_theirs),
 ];
-
-fn main() -> ExitCode {
-    harness::run(CASES)
-}
 
 const ADMIN: &str = "/etc/ostree/etc-merge.d";
 
