@@ -224,7 +224,7 @@ fn refused(world: &World, program: &Path, words: &str) -> String {
 }
 
 /// Everything but objects: deflate streams may differ, and the other one keeps, in `dst`, commits whose pull
-/// was refused, as partial ones.
+/// was refused, as partial ones. Nor the room for going back on a full disk, which only ours keeps.
 fn disk(world: &World, hide: &dyn Fn(&str) -> String) -> Vec<String> {
     let mut lines = Vec::new();
     for name in ["dst", "sub", "only", "mirror", "root"] {
@@ -233,8 +233,9 @@ fn disk(world: &World, hide: &dyn Fn(&str) -> String) -> Vec<String> {
         }
         for (path, mode, content) in world.snapshot(name) {
             let path = hide(path.to_str().unwrap());
-            let skip =
-                ["/tmp", "/.lock", ".ostree-selabeled", "/dst/state/"].iter().any(|part| path.contains(part));
+            const SKIPPED: [&str; 5] =
+                ["/tmp", "/.lock", ".ostree-selabeled", "/dst/state/", "/ostree/.reserve"];
+            let skip = SKIPPED.iter().any(|part| path.contains(part));
             if !skip && !path.contains("/objects/") {
                 lines.push(format!("{path} {mode:o} {}", hide(&String::from_utf8_lossy(&content))));
             }

@@ -11,7 +11,8 @@ use early_boot::generator::{Facts, apply, plan};
 
 const UNITS: &str = "usr/lib/systemd/system";
 
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 6] = [
+    "/usr/bin/ostree",
     "/usr/lib/ostree/ostree-prepare-root",
     "/usr/lib/ostree/ostree-remount",
     "/usr/lib/ostree/ostree-finalize-staged",
@@ -23,11 +24,11 @@ const PROGRAMS: [&str; 5] = [
 fn root() -> tempfile::TempDir {
     let temp = tempfile::tempdir().unwrap();
     let units = temp.path().join(UNITS);
-    let programs = temp.path().join("usr/lib/ostree");
     fs::create_dir_all(&units).unwrap();
-    fs::create_dir_all(&programs).unwrap();
     for program in PROGRAMS {
-        fs::copy("/bin/true", programs.join(program.strip_prefix("/usr/lib/ostree/").unwrap())).unwrap();
+        let path = temp.path().join(program.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::copy("/bin/true", path).unwrap();
     }
     for entry in fs::read_dir(source()).unwrap() {
         let path = entry.unwrap().path();
