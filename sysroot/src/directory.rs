@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Context, Result, bail};
+use fn_error_context::context;
 use rustix::fs::{Dir, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -36,6 +37,7 @@ pub(crate) fn find_in_tree(at: impl AsFd, name: &str) -> Result<Option<OwnedFd>>
 }
 
 /// Whether there is something in a directory; `None` where there is no directory.
+#[context("Reading a directory")]
 pub(crate) fn has_entries(dir: Option<OwnedFd>) -> Result<Option<bool>> {
     let Some(dir) = dir else { return Ok(None) };
     for entry in Dir::read_from(&dir)? {

@@ -312,6 +312,7 @@ fn read_up_to(dir: impl AsFd, name: &str, most: usize, follow: OFlags) -> Result
 }
 
 /// The names in a directory, sorted. One that is not UTF-8 is nobody's: no loader can name it.
+#[fn_error_context::context("Reading a directory")]
 pub(crate) fn names(dir: &OwnedFd) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(dir)? {
@@ -327,6 +328,7 @@ pub(crate) fn names(dir: &OwnedFd) -> Result<Vec<String>> {
 
 /// All that is in a directory, sorted, with its kind; `None` for what has a name that is no text, which is then given as
 /// far as it is.
+#[fn_error_context::context("Reading a directory")]
 fn contents(dir: &OwnedFd) -> Result<Vec<(String, Option<FileType>)>> {
     let mut found = Vec::new();
     for entry in Dir::read_from(dir)? {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::os::fd::AsFd;
 
 use anyhow::{Context, Result};
+use fn_error_context::context;
 use formats::bootlink::{DeploymentPath, is_stateroot};
 use formats::kernel_args::KernelArgs;
 use rustix::fs::{AtFlags, Dir};
@@ -158,11 +159,12 @@ fn check_stateroot(sysroot: &Sysroot, name: &str) -> Result<(), PlanError> {
 }
 
 /// One more than the highest serial that a tree or an origin of this commit has.
+#[context("Reading ostree/deploy/{stateroot}/deploy")]
 fn next_serial(sysroot: &Sysroot, stateroot: &str, checksum: &str) -> Result<u32> {
     let path = format!("ostree/deploy/{stateroot}/deploy");
     let Some(dir) = directory::find(sysroot.root(), &path)? else { return Ok(0) };
     let mut next = 0;
-    for entry in Dir::read_from(dir.as_fd()).with_context(|| format!("Reading {path}"))? {
+    for entry in Dir::read_from(dir.as_fd())? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy();
         let name = name.strip_suffix(".origin").unwrap_or(&name);

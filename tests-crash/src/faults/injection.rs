@@ -188,10 +188,15 @@ pub(super) fn manners(failure: Failure, done: &Done) -> Vec<Problem> {
     let killed = failure == Failure::Kill && done.status == KILLED;
     if done.status != 0 && !killed && (errors != 1 || !last.starts_with("error: ")) {
         problems.push(flagged(format!("exit status {}, and not one line: {}", done.status, done.said)));
-    } else if done.status != 0 && !killed && !last.trim_start_matches("error: ").contains(": ") {
+    } else if done.status != 0 && !killed && !says_what_failed(last.trim_start_matches("error: ")) {
         problems.push(flagged(format!("it does not say what failed: {last}")));
     }
     problems
+}
+
+/// An error of the kernel alone says nothing; too little room is a sentence of its own.
+fn says_what_failed(error: &str) -> bool {
+    error.contains(": ") || error.contains(" and needs ")
 }
 
 /// Whether old or new is there, and the repository is whole.
