@@ -214,6 +214,7 @@ impl Sysroot {
     }
 
     /// When the deployments were changed.
+    #[context("Asking when ostree/deploy was changed")]
     fn changed(&self) -> Result<(u64, u32)> {
         let stat = rustix::fs::statat(self.root(), "ostree/deploy", AtFlags::empty())?;
         Ok((u64::try_from(stat.st_mtime).unwrap_or(0), u32::try_from(stat.st_mtime_nsec).unwrap_or(0)))

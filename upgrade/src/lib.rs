@@ -67,7 +67,7 @@ pub enum UpgradeError {
     #[error("No previous deployment for OS '{0}'")]
     NoDeployment(String),
     /// The deployment has no origin file.
-    #[error("No origin known for deployment {0}")]
+    #[error("No origin known for deployment {0}: {0}.origin beside it is missing or cannot be read")]
     NoOrigin(String),
     /// The origin says that somebody has to do something first.
     #[error("origin unconfigured-state: {0}")]
