@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use crate::directory::sync_dir;
 use crate::fault::Mutant;
 use crate::file::{Draft, write_all};
+use crate::open::open_to_read;
 
 /// What a copy may have in common with its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +42,7 @@ pub fn copy_file_replace(from: Place<'_>, to: Place<'_>) -> Result<()> {
 
 fn copy(from: Place<'_>, to: Place<'_>, sharing: Sharing, over: bool) -> Result<()> {
     let run = || {
-        let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let source = rustix::fs::openat(from.0, from.1, read, Mode::empty())?;
+        let source = open_to_read(from.0, from.1, OFlags::NOFOLLOW)?;
         if sharing == Sharing::Link && link(&source, from, to)? {
             return Ok(());
         }

@@ -131,15 +131,9 @@ fn copy_file(from: BorrowedFd<'_>, name: &CStr, to: BorrowedFd<'_>, new: &CStr) 
     durable::fill(source.as_fd(), target.as_fd())
 }
 
-/// Opens a regular file, never through a link; a pipe that has taken its place since is not waited for, but whoever has a
-/// lease on it is (`fcntl(2)`: the kernel tells the holder, and does not wait for ever).
+/// Opens a regular file, never through a link.
 pub(crate) fn open_file(dir: BorrowedFd<'_>, name: &CStr) -> Result<File, Errno> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let open = |flags| rustix::fs::openat(dir, name, flags, Mode::empty());
-    let file = match open(flags | OFlags::NONBLOCK) {
-        Err(Errno::AGAIN) => open(flags)?,
-        file => file?,
-    };
+    let file = durable::open_to_read(dir, name, OFlags::NOFOLLOW)?;
     match FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) {
         FileType::RegularFile => Ok(File::from(file)),
         _ => Err(Errno::NXIO),

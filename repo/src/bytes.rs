@@ -14,8 +14,7 @@ const MAX_SMALL: u64 = 1024 * 1024;
 
 /// Reads a small regular file.
 pub(crate) fn read_file(dir: impl AsFd, name: &str) -> Result<Vec<u8>> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let file = File::from(openat(dir, name, flags, Mode::empty())?);
+    let file = File::from(durable::open_to_read(dir, name, OFlags::empty())?);
     let meta = file.metadata()?;
     if !meta.is_file() {
         bail!("{name} is not a regular file");

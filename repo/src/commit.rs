@@ -105,7 +105,6 @@ pub fn checksum_path(path: &Path, ignore_xattrs: bool) -> Result<Checksum> {
     let step = || format!("Reading {}", path.display());
     let stat = statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).with_context(step)?;
     let kind = FileType::from_raw_mode(stat.st_mode);
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     let mut reader = xattr::Reader::new();
     let plain = |xattrs| FileMeta { uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode, xattrs };
     let mut hasher = Hasher::new();
@@ -121,7 +120,7 @@ pub fn checksum_path(path: &Path, ignore_xattrs: bool) -> Result<Checksum> {
         hasher.update(&framed);
         return Ok(hasher.finish());
     }
-    let mut file = File::from(openat(CWD, path, flags, Permissions::empty()).with_context(step)?);
+    let mut file = File::from(durable::open_to_read(CWD, path, OFlags::NOFOLLOW).with_context(step)?);
     let xattrs = if ignore_xattrs { Xattrs::empty() } else { reader.of_fd(&file)? };
     match kind {
         FileType::Directory => Ok(Checksum::of(&DirMeta::new(plain(xattrs))?.serialize())),
@@ -239,15 +238,9 @@ impl Walk<'_, '_> {
                 return Ok(*checksum);
             }
         }
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let open = |flags| match openat(dir, name, flags | OFlags::NOATIME, Permissions::empty()) {
+        let mut file = match durable::open_to_read(dir, name, OFlags::NOFOLLOW | OFlags::NOATIME) {
             // Only the owner may keep the access time.
-            Err(Errno::PERM) => openat(dir, name, flags, Permissions::empty()),
-            opened => opened,
-        };
-        let mut file = match open(flags) {
-            // Somebody has a lease on it (`fcntl(2)`): the kernel tells the holder, and does not wait for ever.
-            Err(Errno::AGAIN) => open(flags.difference(OFlags::NONBLOCK)),
+            Err(Errno::PERM) => durable::open_to_read(dir, name, OFlags::NOFOLLOW),
             opened => opened,
         }
         .map(File::from)?;

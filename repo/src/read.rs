@@ -14,7 +14,7 @@ use formats::object::{
     ArchiveHeader, Commit, DirMeta, DirTree, FileHeader, FileMeta, LoosePath, MAX_METADATA_SIZE,
     OSTREEMETA_XATTR, ObjectError, ObjectName, ObjectType, Xattrs,
 };
-use rustix::fs::{AtFlags, Mode as Permissions, OFlags, fstat, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, OFlags, fstat, readlinkat, statat};
 use rustix::io::Errno;
 
 use crate::{Mode, Repo, RepoError, xattr};
@@ -78,14 +78,7 @@ impl Repo {
     }
 
     fn open_object(&self, name: ObjectName) -> Result<OwnedFd, Errno> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let open =
-            |flags| openat(self.objects(), self.loose_path(name).as_str(), flags, Permissions::empty());
-        match open(flags) {
-            // Somebody has a lease on it (`fcntl(2)`): the kernel tells the holder, and does not wait for ever.
-            Err(Errno::AGAIN) => open(flags.difference(OFlags::NONBLOCK)),
-            opened => opened,
-        }
+        durable::open_to_read(self.objects(), self.loose_path(name).as_str(), OFlags::NOFOLLOW)
     }
 
     /// The bytes of a metadata object, whose checksum is verified where it names them.

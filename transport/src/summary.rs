@@ -7,7 +7,7 @@ use std::io::Read as _;
 use anyhow::{Result, ensure};
 use fn_error_context::context;
 use repo::Repo;
-use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, unlinkat};
 use rustix::io::Errno;
 
 const SUMMARY: &str = "summary";
@@ -31,8 +31,7 @@ pub(crate) fn copy(repo: &Repo, source: &Repo) -> Result<()> {
 }
 
 fn read(source: &Repo, name: &str) -> Result<Option<Vec<u8>>> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = match openat(source.dir(), name, flags, Mode::empty()) {
+    let file = match durable::open_to_read(source.dir(), name, OFlags::empty()) {
         Err(Errno::NOENT) => return Ok(None),
         file => File::from(file?),
     };
