@@ -133,7 +133,6 @@ fn tell(who: impl Fn(usize) -> PathBuf) -> Told {
         });
     }
     let disk = disk(&world);
-    world.clear_immutable("root");
     Told { said, disk }
 }
 

@@ -111,7 +111,6 @@ fn same_files(peer: &Path, story: fn(&World, &Path) -> String) {
         let world = prepared(program);
         let text = story(&world, program);
         assert_eq!(companion(&world, "--sysroot=root entries").1.matches("deployment: ").count(), 3);
-        world.clear_immutable("root");
         text
     };
     let (our, their) = (told(&ours()), told(peer));
@@ -169,9 +168,7 @@ fn deploy_every_kind(world: &World, program: &Path) -> Vec<Vec<String>> {
 fn same_entries_for_every_kind_of_tree(peer: &Path) {
     let told = |program: &Path| {
         let world = prepared(program);
-        let menus = deploy_every_kind(&world, program);
-        world.clear_immutable("root");
-        menus
+        deploy_every_kind(&world, program)
     };
     let (our, their) = (told(&ours()), told(peer));
     for (index, (our, their)) in our.iter().zip(&their).enumerate() {
@@ -203,7 +200,6 @@ fn more_initrds_need_one_of_the_tree() {
     world.write("tree/usr/lib/modules/6.1.0/initramfs.img", "initramfs");
     world.ok("--repo=root/ostree/repo commit --branch=t/x tree");
     assert!(world.fails(&format!("{deploy} --overlay-initrd=initrd t/x")).contains("loads one"));
-    world.clear_immutable("root");
 }
 
 fn grub2_generate(world: &World, program: &Path, boot_version: &str) -> String {
@@ -226,7 +222,6 @@ fn same_entries_for_grub_mkconfig(peer: &Path) {
     let our = grub2_generate(&world, &ours(), "1");
     assert_eq!(our.matches("menuentry 'It'\\''s").count(), 3);
     assert_eq!(our, grub2_generate(&world, peer, "1"));
-    world.clear_immutable("root");
 }
 
 fn the_companion_says_what_the_loader_does() {
@@ -263,7 +258,6 @@ fn the_companion_says_what_the_loader_does() {
         let (good, said, error) = companion(&world, "--sysroot=root verify");
         assert!(!good && said.contains(problem) && error.starts_with("error: "), "{problem}: {said}{error}");
     }
-    world.clear_immutable("root");
 }
 
 fn regenerate_repairs_a_menu() {
@@ -280,7 +274,6 @@ fn regenerate_repairs_a_menu() {
     assert_eq!(again.replace("boot.0/", "boot.1/"), format!("PROMPT 0\n{menu}"));
     // Also where nothing is wrong.
     assert!(companion(&world, "--sysroot=root regenerate").1.contains("bootconfig swap: yes"));
-    world.clear_immutable("root");
 }
 
 /// A tree without an initramfs is started by `init=`, which one with an initramfs must not take over.
@@ -302,7 +295,6 @@ fn each_tree_is_started_in_its_own_way() {
     commit_and_deploy(&world, &ours(), "2.0", "");
     assert!(!options(0).contains("init=") && options(0).starts_with("rw ostree="), "{}", options(0));
     assert!(options(1).contains(" init=/ostree/boot.0/testos/"), "{}", options(1));
-    world.clear_immutable("root");
 }
 
 /// Before a tree is made, and with what to do; in which nothing is changed.
@@ -326,7 +318,6 @@ fn a_configuration_of_others_is_refused_first() {
     world.write("root/boot/grub/grub.cfg", &format!("{text}configfile /boot/loader/grub.cfg\n"));
     world.ok("admin --sysroot=root deploy --os=testos t/x");
     assert!(companion(&world, "--sysroot=root verify").0);
-    world.clear_immutable("root");
 }
 
 /// Where a loader is, and nothing was deployed yet (ostree#1774): also where its file is a link that leads nowhere.
@@ -341,7 +332,6 @@ fn a_first_deployment_finds_a_loader() {
         commit_and_deploy(&world, &ours(), "1.0", "");
         let (good, said, _) = companion(&world, "--sysroot=root verify");
         assert!(good && said.ends_with(": 1 entry is as it should be\n"), "{said}");
-        world.clear_immutable("root");
     }
 }
 
@@ -370,7 +360,6 @@ fn counters_and_keys_come_from_the_configuration() {
     assert!(!text("ostree-2.conf").contains("grub_users"));
     set("sysroot.boot-counting-tries", "6");
     assert!(world.fails("admin --sysroot=root set-default 1").contains("boot-counting-tries=6"));
-    world.clear_immutable("root");
 }
 
 /// `grub-mkconfig`, as `OSTREE_GRUB2_EXEC` names it, with our `15_ostree`; the rest of it is played by a few lines.
@@ -425,5 +414,4 @@ fn grub_mkconfig_gets_our_entries() {
     assert!(companion(&world, "--sysroot=root verify").0);
     let check = Command::new("grub-script-check").arg(world.path("root/boot/loader/grub.cfg")).status();
     assert!(check.unwrap_or_else(|_| panic!("grub-script-check is needed (package grub-common)")).success());
-    world.clear_immutable("root");
 }

@@ -210,7 +210,6 @@ fn tell(program: &Path, story: &[Step]) -> (Vec<String>, Vec<String>) {
         said.push(hide(&text).lines().filter(freed).collect::<Vec<_>>().join("\n"));
     }
     let disk = disk(&world, &hide);
-    world.clear_immutable("root");
     (said, disk)
 }
 

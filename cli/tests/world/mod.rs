@@ -31,6 +31,14 @@ pub(crate) struct World {
     program: PathBuf,
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        // Immutable deployments would survive the temporary directory.
+        let done = Command::new("chattr").args(["-R", "-f", "-i"]).arg(self.dir.path()).status();
+        assert!(done.is_ok(), "chattr is needed to remove what was deployed");
+    }
+}
+
 impl World {
     /// An empty directory, and our `ostree`.
     pub(crate) fn empty() -> Self {
@@ -106,12 +114,6 @@ impl World {
             self.write(name, content);
         }
         symlink("sysroot/ostree", self.path("tree/ostree")).unwrap();
-    }
-
-    /// Lets what was deployed below `name` be removed.
-    pub(crate) fn clear_immutable(&self, name: &str) {
-        let done = Command::new("chattr").args(["-R", "-f", "-i"]).arg(self.path(name)).status();
-        assert!(done.is_ok(), "chattr is needed to remove what was deployed");
     }
 
     /// A path in this world.

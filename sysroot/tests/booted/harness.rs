@@ -71,6 +71,8 @@ fn outside(name: &str, peer: Option<&OsStr>) -> Result<(), Failed> {
         .env("TMPDIR", dir.path())
         .env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", system::PROGRAMS))
         .output()?;
+    // Immutable deployments would survive the temporary directory.
+    Command::new("chattr").args(["-R", "-f", "-i"]).arg(dir.path()).status()?;
     if output.status.success() {
         return Ok(());
     }
