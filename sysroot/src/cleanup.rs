@@ -13,7 +13,7 @@ use durable::fault;
 use fn_error_context::context;
 use formats::bootlink::DeploymentPath;
 use repo::{Depth, prune};
-use rustix::fs::{AtFlags, Dir};
+use rustix::fs::AtFlags;
 
 use crate::directory;
 use crate::load::{Loaded, running_deployment};
@@ -112,17 +112,8 @@ impl Sysroot {
 
     /// The names in a directory that are text; none where there is no directory.
     fn names(&self, path: &str) -> Result<Vec<String>> {
-        let read = || -> Result<Vec<String>> {
-            let Some(dir) = directory::find(self.root(), path)? else { return Ok(Vec::new()) };
-            let mut names = Vec::new();
-            for entry in Dir::read_from(dir.as_fd())? {
-                names.extend(
-                    entry?.file_name().to_str().ok().filter(|n| !matches!(*n, "." | "..")).map(str::to_owned),
-                );
-            }
-            Ok(names)
-        };
-        read().with_context(|| format!("Reading {path}"))
+        let Some(dir) = directory::find(self.root(), path)? else { return Ok(Vec::new()) };
+        directory::names(dir).with_context(|| format!("Reading {path}"))
     }
 
     fn is_running(&self, path: &DeploymentPath) -> Result<bool> {

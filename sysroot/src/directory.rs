@@ -36,6 +36,18 @@ pub(crate) fn find_in_tree(at: impl AsFd, name: &str) -> Result<Option<OwnedFd>>
     }
 }
 
+/// What is in a directory, in the kernel's order; a name that is not UTF-8 is none of ours.
+#[context("Reading a directory")]
+pub(crate) fn names(dir: impl AsFd) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_str().ok();
+        names.extend(name.filter(|name| !matches!(*name, "." | "..")).map(str::to_owned));
+    }
+    Ok(names)
+}
+
 /// Whether there is something in a directory; `None` where there is no directory.
 #[context("Reading a directory")]
 pub(crate) fn has_entries(dir: Option<OwnedFd>) -> Result<Option<bool>> {

@@ -10,10 +10,10 @@ use anyhow::{Context, Result};
 use bootloader::{FileKind, KernelFiles};
 use fn_error_context::context;
 use prepare_root::config::Config;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use serde::Serialize;
 
-use crate::directory::has_entries;
+use crate::directory::{self, has_entries};
 use crate::initramfs::{self, Known};
 use crate::preflight::{MOUNT_POINTS, enforcing, read_text};
 
@@ -121,10 +121,8 @@ fn check_top(tree: BorrowedFd<'_>, found: &mut Findings) -> Result<()> {
         Some("sysroot/ostree") => {}
         _ => found.error("/ostree", "is no link to sysroot/ostree", "ln -s sysroot/ostree TREE/ostree"),
     }
-    for entry in Dir::read_from(tree)? {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().to_str() else { continue };
-        if let Some(target) = link(tree, name).filter(|target| target.starts_with('/')) {
+    for name in directory::names(tree)? {
+        if let Some(target) = link(tree, &name).filter(|target| target.starts_with('/')) {
             found.error(
                 &format!("/{name}"),
                 format!(
@@ -187,12 +185,8 @@ fn check_kernel(tree: BorrowedFd<'_>, found: &mut Findings) -> Result<()> {
     }
     let mut kernels = Vec::new();
     if let Some(modules) = open_dir(tree, "usr/lib/modules")? {
-        for entry in Dir::read_from(&modules)? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            if kind(modules.as_fd(), &format!("{name}/vmlinuz")).is_some() {
-                kernels.push(name);
-            }
-        }
+        kernels = directory::names(&modules)?;
+        kernels.retain(|name| kind(modules.as_fd(), &format!("{name}/vmlinuz")).is_some());
     }
     if kernels.len() > 1 {
         kernels.sort();

@@ -2,13 +2,12 @@
 //! What a deployment will be, decided before anything is written.
 
 use std::fmt;
-use std::os::fd::AsFd;
 
 use anyhow::{Context, Result};
 use fn_error_context::context;
 use formats::bootlink::{DeploymentPath, is_stateroot};
 use formats::kernel_args::KernelArgs;
-use rustix::fs::{AtFlags, Dir};
+use rustix::fs::AtFlags;
 use serde::Serialize;
 
 use super::DeployOptions;
@@ -164,9 +163,7 @@ fn next_serial(sysroot: &Sysroot, stateroot: &str, checksum: &str) -> Result<u32
     let path = format!("ostree/deploy/{stateroot}/deploy");
     let Some(dir) = directory::find(sysroot.root(), &path)? else { return Ok(0) };
     let mut next = 0;
-    for entry in Dir::read_from(dir.as_fd())? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy();
+    for name in directory::names(dir)? {
         let name = name.strip_suffix(".origin").unwrap_or(&name);
         if let Some(found) = DeploymentPath::from_name(stateroot, name)
             && name.starts_with(checksum)

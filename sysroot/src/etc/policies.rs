@@ -2,13 +2,12 @@
 //! The drop-ins with policies: what the image ships, and over it what the administrator says.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use anyhow::{Context, Result, anyhow};
 use formats::etc_policy::{self, Policies, Rule};
 use prepare_root::calls::Calls;
 use prepare_root::open::read_text;
-use rustix::fs::Dir;
 
 use super::Moment;
 use crate::directory;
@@ -59,12 +58,8 @@ fn read_dir(tree: BorrowedFd<'_>, path: &str, moment: Moment) -> Result<BTreeMap
 
 fn names(tree: BorrowedFd<'_>, path: &str) -> Result<Vec<String>> {
     let Some(dir) = directory::find(tree, path)? else { return Ok(Vec::new()) };
-    let mut names = Vec::new();
-    for entry in Dir::read_from(dir.as_fd())? {
-        names.extend(
-            entry?.file_name().to_str().ok().filter(|name| name.ends_with(ENDING)).map(str::to_owned),
-        );
-    }
+    let mut names = directory::names(dir)?;
+    names.retain(|name| name.ends_with(ENDING));
     Ok(names)
 }
 
@@ -73,6 +68,7 @@ mod tests {
     use super::*;
     use formats::etc_policy::Policy;
     use std::fs;
+    use std::os::fd::AsFd;
     use std::path::Path;
 
     #[test]
