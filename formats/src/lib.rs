@@ -9,6 +9,7 @@ pub mod checksum;
 pub mod cpio;
 pub mod date;
 pub mod etc_policy;
+pub mod grubenv;
 pub mod gvariant;
 pub mod kernel_args;
 pub mod keyfile;
