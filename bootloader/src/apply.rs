@@ -2,6 +2,7 @@
 //! Carrying a plan out: stage, verify, commit, prove, sweep.
 
 mod after;
+pub(crate) mod rehearse;
 mod steps;
 mod verify;
 
@@ -101,6 +102,11 @@ impl SwitchPlan {
         };
         if let Proof::Unproven(reason) = &proof {
             log::info!("The boot loader may see the old entries until the next reboot: {reason}");
+        }
+        if self.change == Change::Entries
+            && let Err(error) = rehearse::forget(places.boot)
+        {
+            log::warn!("{error:#}");
         }
         fault::point("before-sweep");
         let pending = Pending::of(places)?;

@@ -11,6 +11,7 @@ use std::fmt;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use crate::apply::rehearse;
 use crate::plan::{Settings, SwitchPlan};
 use crate::state::{BootState, Places};
 
@@ -117,9 +118,10 @@ impl SwitchPlan {
     fn space_in_blocks(&self, places: Places<'_>, state: &BootState) -> Result<(Space, u64)> {
         let fs = rustix::fs::fstatvfs(places.boot).context("Asking for free space in /boot")?;
         let block = fs.f_frsize.max(1);
-        let free = fs.f_bavail.saturating_mul(block);
+        let (ahead, ahead_files) = rehearse::taken(places.boot, block)?;
+        let free = fs.f_bavail.saturating_mul(block).saturating_add(ahead);
         // btrfs and FAT have no fixed number of files, and say 0.
-        let free_files = if fs.f_files == 0 { u64::MAX } else { fs.f_favail };
+        let free_files = if fs.f_files == 0 { u64::MAX } else { fs.f_favail.saturating_add(ahead_files) };
         let nothing = self.copy.is_empty() && self.entries.is_empty();
         let (needed, needed_files) = if nothing { (0, 0) } else { self.needed(state, block) };
         Ok((Space { free, needed, free_files, needed_files }, block))

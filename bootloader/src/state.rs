@@ -131,7 +131,7 @@ pub struct BootState {
     pub unreadable: Vec<Unreadable>,
     /// The directories in `/boot/ostree`, with the names and sizes of the files in them.
     pub boot_dirs: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Which of `loader.0`, `loader.1` and `loader.tmp` are there, or were about to be made.
+    /// Which of `loader.0`, `loader.1`, `loader.tmp` and what was written ahead are there, or were about to be made.
     pub loader_names: Vec<String>,
     /// Which of `boot.N` and `boot.N.M` are there, or were about to be made.
     pub bootlink_names: Vec<String>,

@@ -9,7 +9,7 @@ use durable::{Proof, fault};
 use formats::Checksum;
 use formats::bootlink::DeploymentPath;
 
-use crate::apply::Pending;
+use crate::apply::{Pending, rehearse};
 use crate::former::{Record, ostree, prove_former};
 use crate::plan::{Settings, Slot};
 use crate::state::read::{deployment_of, open_dir, read_bootlinks};
@@ -28,7 +28,8 @@ pub struct Swept {
 pub(crate) fn list(state: &BootState, to: Slot, entries: &[String], settings: &Settings) -> Vec<String> {
     let mut paths = Vec::new();
     for name in &state.loader_names {
-        if *name != to.loader_dir() {
+        let waits = name == rehearse::DIR && !settings.awaited.is_empty();
+        if *name != to.loader_dir() && !waits {
             paths.push(format!("/boot/{name}"));
         }
     }

@@ -12,7 +12,7 @@ use durable::{
 use rustix::fs::Mode;
 use rustix::io::Errno;
 
-use super::{Pending, after, verify};
+use super::{Pending, after, rehearse, verify};
 use crate::former::{Record, ostree};
 use crate::loader::AfterSwitch;
 use crate::plan::{Change, CopyFile, Generate, NewFile, NewLink, Settings, SwitchPlan};
@@ -22,7 +22,7 @@ use crate::state::read::{open_dir, read_link};
 /// Directories are readable whatever the umask of the caller.
 const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
 /// So are entries.
-const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
+pub(super) const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 
 /// One write of a switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +125,9 @@ impl SwitchPlan {
             Step::Copy(copy) => copy_boot_file(copy, places),
             Step::Write(file) => {
                 let (dir, name) = self.place(boot, &file.path)?;
+                if rehearse::take(file, boot, dir.as_fd(), &name)? {
+                    return Ok(());
+                }
                 write_new(dir.as_fd(), &name, file.text.as_bytes(), FILE_MODE)
             }
             Step::Generate(generate) => {
@@ -155,10 +158,15 @@ impl SwitchPlan {
     }
 
     fn clear_slot(&self, places: Places<'_>) -> Result<()> {
-        clear(places.boot, "loader.tmp")?;
-        clear(places.boot, &self.to.loader_dir())?;
+        self.clear_set(places.boot)?;
         let loader = make_dir(places.boot, &self.to.loader_dir(), DIR_MODE)?;
         make_dir(loader.as_fd(), "entries", DIR_MODE).map(drop)
+    }
+
+    /// Removes what is in the place of the new set.
+    pub(super) fn clear_set(&self, boot: BorrowedFd<'_>) -> Result<()> {
+        clear(boot, "loader.tmp")?;
+        clear(boot, &self.to.loader_dir())
     }
 
     /// Copies a file of others from the old set to the new one: not a link, for whoever edits it in place
@@ -187,7 +195,7 @@ fn copy_boot_file(copy: &CopyFile, places: Places<'_>) -> Result<()> {
 }
 
 /// Makes the directories on the way to `path`, durably, and opens the last of them.
-fn make_parents(mut dir: OwnedFd, path: &str) -> Result<(OwnedFd, String)> {
+pub(super) fn make_parents(mut dir: OwnedFd, path: &str) -> Result<(OwnedFd, String)> {
     let mut parts = path.split('/').peekable();
     while let Some(part) = parts.next() {
         if parts.peek().is_none() {
@@ -199,7 +207,7 @@ fn make_parents(mut dir: OwnedFd, path: &str) -> Result<(OwnedFd, String)> {
 }
 
 /// Removes what is in the way; what cannot be removed is an error.
-fn clear(dir: BorrowedFd<'_>, name: &str) -> Result<()> {
+pub(super) fn clear(dir: BorrowedFd<'_>, name: &str) -> Result<()> {
     let removal = durable::remove_tree(dir, name)?;
     match removal.left.first() {
         None => Ok(()),

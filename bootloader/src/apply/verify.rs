@@ -11,6 +11,7 @@ use prepare_root::resolve::resolve_link;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::rehearse;
 use crate::loader::{Installed, Loader, ShownEntry};
 use crate::plan::{Change, CopyFile, NewLink, Settings, SwitchPlan};
 use crate::state::read::deployment_of;
@@ -73,20 +74,41 @@ pub(super) fn verify(plan: &SwitchPlan, places: Places<'_>, settings: &Settings)
     if let Some(bad) = staged.unreadable.first() {
         return Err(VerifyError::Unreadable(bad.path.clone(), bad.reason.clone()).into());
     }
-    check_order(plan, &staged)?;
-    let mut titles = BTreeSet::new();
+    check_entries(plan, &staged, places.boot)?;
     for entry in &staged.entries {
-        let title = entry.entry.title().unwrap_or_default();
-        if !titles.insert(title) {
-            return Err(VerifyError::Title(title.to_owned()).into());
-        }
-        check_files(plan, entry, places.boot)?;
         if entry.bootlink.boot_version != plan.to.boot_version || entry.deployment.is_none() {
             return Err(VerifyError::Link(entry.bootlink.to_string(), "leads nowhere".to_owned()).into());
         }
     }
     check_native(&staged, &settings.installed)?;
     plan.copy.iter().try_for_each(|copy| check_copy(copy, places))
+}
+
+/// The same for entries that are written ahead: without what is made by the switch only, which are links, files of others, and
+/// what a program writes.
+pub(super) fn verify_rehearsed(plan: &SwitchPlan, places: Places<'_>, settings: &Settings) -> Result<()> {
+    let staged = BootState::read_dir(places, rehearse::DIR)?;
+    if let Some(bad) = staged.unreadable.first() {
+        return Err(VerifyError::Unreadable(bad.path.clone(), bad.reason.clone()).into());
+    }
+    check_entries(plan, &staged, places.boot)?;
+    if plan.generate.is_none() {
+        check_native(&staged, &settings.installed)?;
+    }
+    plan.copy.iter().try_for_each(|copy| check_copy(copy, places))
+}
+
+fn check_entries(plan: &SwitchPlan, staged: &BootState, boot: BorrowedFd<'_>) -> Result<()> {
+    check_order(plan, staged)?;
+    let mut titles = BTreeSet::new();
+    for entry in &staged.entries {
+        let title = entry.entry.title().unwrap_or_default();
+        if !titles.insert(title) {
+            return Err(VerifyError::Title(title.to_owned()).into());
+        }
+        check_files(plan, entry, boot)?;
+    }
+    Ok(())
 }
 
 /// Reads the file in the loader's own format with the loader's own rules.

@@ -14,6 +14,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{BootState, ForeignFile, LoaderLink, Places, PresentEntry, Unreadable};
+use crate::apply::rehearse;
 use crate::former::Record;
 
 /// No boot entry is longer; what is, is cut off and reported.
@@ -30,6 +31,16 @@ impl BootState {
     #[fn_error_context::context("Reading the boot entries in loader.{version}")]
     pub fn read_as_if(places: Places<'_>, version: u8) -> Result<Self> {
         Self::read_with(places, Some(LoaderLink::Version(version)))
+    }
+
+    /// Reads it as if the link `loader` led to the directory `dir`, whose boot links are not made yet.
+    #[fn_error_context::context("Reading the boot entries in {dir}")]
+    pub(crate) fn read_dir(places: Places<'_>, dir: &str) -> Result<Self> {
+        let mut state = Self::read_with(places, Some(LoaderLink::Missing))?;
+        let boot = open_dir(places.boot, ".")?.context("/boot cannot be opened")?;
+        state.read_loader_dir(&boot, dir, None)?;
+        state.sort();
+        Ok(state)
     }
 
     fn read_with(places: Places<'_>, loader: Option<LoaderLink>) -> Result<Self> {
@@ -55,7 +66,7 @@ impl BootState {
             record: None,
         };
         // Some with the name that a directory has while it is made.
-        for name in ["loader.0", "loader.0.tmp", "loader.1", "loader.1.tmp", "loader.tmp"] {
+        for name in ["loader.0", "loader.0.tmp", "loader.1", "loader.1.tmp", "loader.tmp", rehearse::DIR] {
             if kind(&boot, name)?.is_some() {
                 state.loader_names.push(name.to_owned());
             }
@@ -66,11 +77,16 @@ impl BootState {
         if let LoaderLink::Version(version) = state.loader {
             state.read_loader_dir(&boot, &format!("loader.{version}"), ostree.as_ref())?;
         }
-        state.entries.sort_by(|a, b| {
+        state.sort();
+        Ok(state)
+    }
+
+    /// The default first.
+    fn sort(&mut self) {
+        self.entries.sort_by(|a, b| {
             let version = |entry: &PresentEntry| entry.entry.version().unwrap_or_default().to_owned();
             version::compare(&version(b), &version(a))
         });
-        Ok(state)
     }
 
     fn read_ostree(&mut self, ostree: &OwnedFd) -> Result<()> {
@@ -235,7 +251,12 @@ fn read_boot_dirs(boot: &OwnedFd) -> Result<BTreeMap<String, BTreeMap<String, u6
 }
 
 /// Device trees lie some directories deep.
-fn sizes(dir: &OwnedFd, prefix: &str, files: &mut BTreeMap<String, u64>, depth: u32) -> Result<()> {
+pub(crate) fn sizes(
+    dir: &OwnedFd,
+    prefix: &str,
+    files: &mut BTreeMap<String, u64>,
+    depth: u32,
+) -> Result<()> {
     const MAX_DEPTH: u32 = 16;
     for name in names(dir)? {
         let stat = rustix::fs::statat(dir, &name, AtFlags::SYMLINK_NOFOLLOW)?;

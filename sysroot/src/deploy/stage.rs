@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Staging: all of a deployment but what changes the running system, down to its boot files. The merge of `/etc` and the switch follow at
+//! Staging: all of a deployment but what changes the running system, down to its boot files and entries. The merge of `/etc` and the switch follow at
 //! shutdown, so that what is changed until then is carried over; see [`crate::finalize`].
 //!
 //! What the switch will refuse is refused here, while there is somebody who reads it.
@@ -7,7 +7,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use bootloader::{Step, SwitchPlan};
+use bootloader::SwitchPlan;
 use fn_error_context::context;
 use formats::bootlink::DeploymentPath;
 use formats::staged::{Place, Staged};
@@ -91,11 +91,8 @@ impl Sysroot {
         let now = now.as_ref().unwrap_or(loaded);
         let entries = entries::compose(self, now, &items)?;
         let switch = SwitchPlan::new(&now.boot, &entries, settings)?;
-        switch.check(self.places(), settings)?;
-        // Kernels are large; where the C tools clean up they go again, and then they are copied at shutdown.
-        for step in switch.steps().iter().filter(|step| matches!(step, Step::Copy(_))) {
-            switch.run(step, self.places(), settings).with_context(|| step.to_string())?;
-        }
+        // Where the C tools clean up, the kernels go again, and then they are copied at shutdown.
+        switch.rehearse(self.places(), settings)?;
         let boot_checksum =
             entries.iter().find(|entry| entry.deployment == plan.path).map(|e| e.boot_checksum);
         let target =

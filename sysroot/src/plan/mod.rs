@@ -7,7 +7,7 @@ mod request;
 mod step;
 
 use anyhow::Result;
-use bootloader::{Slot, Space};
+use bootloader::{Slot, Space, SwitchPlan};
 use formats::bootlink::DeploymentPath;
 use serde::Serialize;
 
@@ -194,7 +194,7 @@ impl Sysroot {
                 }];
                 plan.steps.extend(self.making(loaded, &work.plan, false)?);
                 self.describe_menu(&mut plan, loaded, &work.menu, Some(&work.plan))?;
-                split_at_shutdown(&mut plan, &work.plan);
+                split_at_shutdown(&mut plan, &work.plan, &work.menu.switch);
                 plan.root = work.space;
                 plan.deployment = Some(work.plan);
             }
@@ -309,8 +309,8 @@ impl Sysroot {
     }
 }
 
-/// Of a deployment that is staged: boot files and the record now, `/etc` and the switch at shutdown.
-fn split_at_shutdown(plan: &mut Plan, deployment: &DeployPlan) {
+/// Of a deployment that is staged: boot files, entries where nobody reads them, and the record now; `/etc` and the switch at shutdown.
+fn split_at_shutdown(plan: &mut Plan, deployment: &DeployPlan, menu: &SwitchPlan) {
     let is_boot_file = |step: &Step| matches!(step, Step::Copy { to, .. } if to.starts_with("/boot/ostree/"));
     let steps = std::mem::take(&mut plan.steps);
     let switch = steps.iter().rposition(|step| matches!(step, Step::Sync { .. })).unwrap_or(steps.len());
@@ -322,6 +322,8 @@ fn split_at_shutdown(plan: &mut Plan, deployment: &DeployPlan) {
             plan.at_shutdown.push(step);
         }
     }
+    let ahead = menu.rehearsed().map(|(path, file)| Step::Write { path, text: Some(file.text.clone()) });
+    plan.steps.extend(ahead);
     plan.steps.push(Step::Sync { path: "/".to_owned() });
     plan.steps.extend([staged::PATH, kept::PATH].map(Step::write));
     if let Some(merge) = &deployment.merge {

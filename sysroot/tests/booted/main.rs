@@ -7,6 +7,7 @@
     reason = "a case of this harness is no #[test] that clippy would know"
 )]
 
+mod ahead;
 mod harness;
 mod initramfs;
 mod kept;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
             unlisted::CASES,
             room::CASES,
             kept::CASES,
+            ahead::CASES,
         ]
         .concat(),
     )
