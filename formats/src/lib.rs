@@ -9,6 +9,8 @@ pub mod checksum;
 pub mod cpio;
 pub mod date;
 pub mod etc_policy;
+#[cfg(feature = "file-contexts")]
+pub mod file_contexts;
 pub mod grubenv;
 pub mod gvariant;
 pub mod kernel_args;

@@ -16,12 +16,15 @@ struct Suite {
     name: &'static str,
     /// What the environment of tests calls it.
     variable: &'static str,
+    /// What it has beyond [`PACKAGES`], with a comma in front of each: programs that say how an SELinux policy labels, and
+    /// in one of them a policy.
+    more: &'static str,
 }
 
 /// The first one is what is measured and packaged against; the others are older ones that systems still run.
 const SUITES: [Suite; 2] = [
-    Suite { name: "trixie", variable: "OSTREE_PEER" },
-    Suite { name: "bookworm", variable: "OSTREE_PEER_BOOKWORM" },
+    Suite { name: "trixie", variable: "OSTREE_PEER", more: ",selinux-utils,selinux-policy-default" },
+    Suite { name: "bookworm", variable: "OSTREE_PEER_BOOKWORM", more: ",selinux-utils" },
 ];
 
 /// The programs, and a Python that can use the library as a program that runs for long does.
@@ -83,7 +86,11 @@ impl Peer {
     }
 
     fn recipe(&self) -> String {
-        format!("{} minbase {PACKAGES}\n", self.suite.name)
+        format!("{} minbase {}\n", self.suite.name, self.packages())
+    }
+
+    fn packages(&self) -> String {
+        format!("{PACKAGES}{}", self.suite.more)
     }
 
     fn is_complete(&self) -> bool {
@@ -100,7 +107,7 @@ impl Peer {
         remove(&new)?;
         let mut debootstrap = process::as_root("debootstrap");
         debootstrap
-            .args(["--variant=minbase", &format!("--include={PACKAGES}"), suite])
+            .args(["--variant=minbase", &format!("--include={}", self.packages()), suite])
             .arg(&new)
             .arg(&mirror);
         process::run(debootstrap)?;
