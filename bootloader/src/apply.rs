@@ -16,9 +16,11 @@ use crate::former::{Record, prove_former};
 use crate::plan::{Change, CopyFile, PlanError, Settings, SwitchPlan};
 use crate::space::Shortage;
 use crate::state::{BootState, LoaderLink, Places};
+use crate::steady::steady;
 use crate::sweep::{self, Swept};
 
 pub(crate) use after::Pending;
+pub use after::unfinished;
 pub use steps::Step;
 pub use verify::VerifyError;
 
@@ -77,6 +79,9 @@ impl SwitchPlan {
         let former = self.check_former(places, &state, settings)?;
         self.finish_former(places, &state, settings)?;
         self.check_space(places, &state, settings)?;
+        if self.change == Change::Entries {
+            steady(places.boot, settings.freezing)?;
+        }
         for step in self.steps() {
             if let Err(err) = self.run(&step, places, settings) {
                 if step.is_commit(self.change) {

@@ -23,10 +23,11 @@ pub mod loader;
 mod plan;
 mod space;
 mod state;
+mod steady;
 mod sweep;
 mod tree;
 
-pub use apply::{ApplyError, Outcome, Step, VerifyError};
+pub use apply::{ApplyError, Outcome, Step, VerifyError, unfinished};
 pub use entry::{BootEntry, NewInitrd, carried, overlay_initrds};
 pub use former::{Record, prove_former};
 pub use kernel_files::{BootFile, FileKind, KernelError, KernelFiles};

@@ -14,6 +14,7 @@ use crate::former::{Record, ostree, prove_former};
 use crate::plan::{Settings, Slot};
 use crate::state::read::{deployment_of, open_dir, read_bootlinks};
 use crate::state::{BootState, Places};
+use crate::steady::steady;
 
 /// What a sweep has done.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -129,7 +130,11 @@ pub(crate) fn sweep_proven(
     if state.record.is_some() {
         Record::remove(places.root)?;
     }
-    for path in leftovers(state, settings) {
+    let leftovers = leftovers(state, settings);
+    if leftovers.iter().any(|path| path.starts_with("/boot/ostree/")) {
+        steady(places.boot, settings.freezing)?;
+    }
+    for path in leftovers {
         fault::point("sweep");
         remove(places, &path, &mut swept)?;
     }

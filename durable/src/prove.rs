@@ -151,6 +151,11 @@ pub fn is_fat(boot: BorrowedFd<'_>) -> Result<bool> {
     Ok(file_system(boot)? == magic::FAT)
 }
 
+/// Whether this is an xfs, which moves the names of a small directory between its inode and a block.
+pub fn is_xfs(boot: BorrowedFd<'_>) -> Result<bool> {
+    Ok(file_system(boot)? == magic::XFS)
+}
+
 fn prove_ext4(boot: BorrowedFd<'_>, freezing: Freezing) -> Result<Proof, Errno> {
     // Contents first: the checkpoint is about the journal only.
     rustix::fs::syncfs(boot)?;

@@ -19,8 +19,9 @@ use super::Step;
 use super::steps::{FILE_MODE, clear, make_parents};
 use super::verify;
 use crate::plan::{Change, NewFile, Settings, SwitchPlan};
-use crate::state::read::{open_dir, read, sizes};
 use crate::state::Places;
+use crate::state::read::{open_dir, read, sizes};
+use crate::steady::steady;
 
 /// Below `/boot`. No boot loader and none of the C tools reads it.
 pub(crate) const DIR: &str = ".ostree-staged-loader";
@@ -37,6 +38,7 @@ impl SwitchPlan {
             return Ok(());
         }
         self.clear_set(places.boot).with_context(|| Step::ClearSlot.to_string())?;
+        steady(places.boot, settings.freezing)?;
         for step in self.steps().iter().filter(|step| matches!(step, Step::Copy(_))) {
             self.run(step, places, settings).with_context(|| step.to_string())?;
         }

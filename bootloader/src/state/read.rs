@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use super::{BootState, ForeignFile, LoaderLink, Places, PresentEntry, Unreadable};
 use crate::apply::rehearse;
 use crate::former::Record;
+use crate::steady;
 
 /// No boot entry is longer; what is, is cut off and reported.
 const MAX_ENTRY: usize = 1 << 20;
@@ -66,7 +67,8 @@ impl BootState {
             record: None,
         };
         // Some with the name that a directory has while it is made.
-        for name in ["loader.0", "loader.0.tmp", "loader.1", "loader.1.tmp", "loader.tmp", rehearse::DIR] {
+        let loaders = ["loader.0", "loader.0.tmp", "loader.1", "loader.1.tmp", "loader.tmp", rehearse::DIR];
+        for name in loaders.into_iter().chain(steady::TEMPORARY) {
             if kind(&boot, name)?.is_some() {
                 state.loader_names.push(name.to_owned());
             }
