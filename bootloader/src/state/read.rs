@@ -325,9 +325,7 @@ pub(crate) fn read_text(dir: impl AsFd, name: &str) -> Result<Option<String>> {
 }
 
 fn read_up_to(dir: impl AsFd, name: &str, most: usize, follow: OFlags) -> Result<Vec<u8>> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | follow;
-    let file =
-        rustix::fs::openat(dir, name, flags, Mode::empty()).with_context(|| format!("Opening {name}"))?;
+    let file = durable::open_to_read(dir, name, follow).with_context(|| format!("Opening {name}"))?;
     let mut contents = Vec::new();
     let file = std::fs::File::from(file);
     file.take(most as u64).read_to_end(&mut contents).with_context(|| format!("Reading {name}"))?;
