@@ -2,7 +2,7 @@
 //! Where things are: our programs, the cache, the peer, the image definitions.
 
 use std::env;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -84,6 +84,14 @@ impl Environment {
         }
         fs::create_dir(&path).with_context(|| format!("Creating {}", path.display()))?;
         Ok(path)
+    }
+
+    /// Holds a lock of this name until the result is dropped: one at a time may fill a part of the cache.
+    pub(crate) fn lock(&self, name: &str) -> Result<File> {
+        let path = self.cache.join(format!("{name}.lock"));
+        let file = File::create(&path).with_context(|| format!("Creating {}", path.display()))?;
+        file.lock().with_context(|| format!("Locking {}", path.display()))?;
+        Ok(file)
     }
 
     /// The tree with the C `ostree`.

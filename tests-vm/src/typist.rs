@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Somebody at the console of a guest: waits for words, then types something. For menus of boot loaders.
+//!
+//! The console comes from QEMU's log of it. The line on which is typed brings it too, and has to be emptied: else the guest
+//! stops at some hundred characters, when no more of them fit.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +52,7 @@ impl Typist {
 
     /// Looks at the console, and answers if it is time.
     pub(crate) fn watch(&mut self, console: &Path) {
+        self.failure = self.empty_line().err().or(self.failure.take());
         let Some(answer) = self.left.last().copied() else { return };
         let text = printable(&read_lossy(console));
         let Some(end) = answered_at(&text, self.read, answer.to) else { return };
@@ -65,6 +69,25 @@ impl Typist {
         line.write_all(keys.as_bytes())?;
         self.line = Some(line);
         Ok(())
+    }
+
+    /// Takes what has come by the line, and forgets it.
+    fn empty_line(&self) -> std::io::Result<()> {
+        let Some(mut line) = self.line.as_ref() else { return Ok(()) };
+        line.set_nonblocking(true)?;
+        let mut bytes = [0; 4096];
+        let end = loop {
+            match line.read(&mut bytes) {
+                Ok(0) => break Ok(()),
+                Ok(_) => {}
+                Err(error) if [ErrorKind::WouldBlock, ErrorKind::ConnectionReset].contains(&error.kind()) => {
+                    break Ok(());
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        line.set_nonblocking(false)?;
+        end
     }
 
     /// Everything was asked and typed.
@@ -87,6 +110,8 @@ fn answered_at(text: &str, from: usize, words: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixListener;
+
     use super::*;
 
     #[test]
@@ -103,6 +128,29 @@ mod tests {
         let text = Typist::new(Path::new("/nowhere"), &answers).end().unwrap_err().to_string();
         assert!(text.contains("first"), "{text}");
         assert!(Typist::new(Path::new("/nowhere"), &[]).end().is_ok());
+    }
+
+    #[test]
+    fn what_the_console_says_does_not_fill_the_line() {
+        let place = tempfile::tempdir().unwrap();
+        let console = place.path().join("console.txt");
+        std::fs::write(&console, "boot:").unwrap();
+        let guest = UnixListener::bind(place.path().join("console")).unwrap();
+        let mut typist = Typist::new(place.path(), &[Answer { to: "boot:", keys: "x\n" }]);
+        typist.watch(&console);
+        let (mut guest, _) = guest.accept().unwrap();
+        guest.set_nonblocking(true).unwrap();
+        for _ in 0..10_000 {
+            guest.write_all(b"a").unwrap();
+            typist.watch(&console);
+        }
+        let mut typed = [0; 2];
+        guest.read_exact(&mut typed).unwrap();
+        assert_eq!(&typed, b"x\n");
+        // One that has hung up is no failure.
+        drop(guest);
+        typist.watch(&console);
+        assert!(typist.end().is_ok());
     }
 
     #[test]

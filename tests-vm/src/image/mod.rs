@@ -57,7 +57,7 @@ pub(crate) fn build(environment: &Environment) -> Result<Tree> {
 /// Builds what a recipe says, or finds it in the cache.
 #[context("Building the Debian tree {:?}", recipe.name)]
 pub(crate) fn build_recipe(environment: &Environment, recipe: &Recipe) -> Result<Tree> {
-    let _lock = lock(&environment.cache("")?.join("build.lock"))?;
+    let _lock = environment.lock("build")?;
     let key = recipe.key()?;
     let trees = environment.cache(&format!("trees-{}", recipe.name))?;
     let path = trees.join(&key);
@@ -73,7 +73,7 @@ pub(crate) fn build_recipe(environment: &Environment, recipe: &Recipe) -> Result
 #[context("Committing {}", tree.path.display())]
 pub(crate) fn commit(environment: &Environment, tree: &Tree) -> Result<Commit> {
     let repos = environment.cache("repos")?;
-    let _lock = lock(&environment.cache("")?.join("commit.lock"))?;
+    let _lock = environment.lock("commit")?;
     let repo = repos.join(&tree.key);
     let reference = "debian/trixie/x86_64".to_owned();
     let ostree = || {
@@ -98,13 +98,6 @@ pub(crate) fn commit(environment: &Environment, tree: &Tree) -> Result<Commit> {
     keep_newest(&repos, &repo)?;
     let checksum = command::output(ostree().args(["rev-parse", &reference]))?.trim().to_owned();
     Ok(Commit { repo, reference, checksum })
-}
-
-/// Holds a file lock until the result is dropped.
-fn lock(path: &Path) -> Result<File> {
-    let file = File::create(path).with_context(|| format!("Creating {}", path.display()))?;
-    file.lock().with_context(|| format!("Locking {}", path.display()))?;
-    Ok(file)
 }
 
 /// Marks `current` as used now, and removes the directories beside it that were not used for longest.

@@ -9,6 +9,7 @@ mod extlinux;
 mod grub;
 mod layout;
 mod newer_grub;
+mod package;
 mod uboot;
 
 use std::ffi::OsStr;

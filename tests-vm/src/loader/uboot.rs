@@ -1,17 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! U-Boot, which looks for an `extlinux.conf` by itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::{BootLoader, Layout, WholeDisk};
+use super::{BootLoader, Layout, WholeDisk, package};
+use crate::environment::Environment;
 use crate::firmware::Firmware;
 use crate::typist::Answer;
 
-/// U-Boot of Debian's package for QEMU, in place of a firmware.
+/// U-Boot of Debian trixie for QEMU, in place of a firmware. That of bookworm forgets the initrd: it starts the kernel of
+/// an `extlinux.conf` with one of no bytes.
 #[derive(Debug)]
-pub(crate) struct Uboot;
+pub(crate) struct Uboot {
+    rom: PathBuf,
+}
+
+impl Uboot {
+    /// Of Debian's package u-boot-qemu. Of its builds for a PC the one with 32 bits starts a kernel.
+    pub(crate) fn fetch(environment: &Environment) -> Result<Self> {
+        let package = package::fetch(environment, "trixie", "u-boot-qemu")?;
+        Ok(Self { rom: package.join("usr/lib/u-boot/qemu-x86/u-boot.rom") })
+    }
+}
 
 impl BootLoader for Uboot {
     fn kind(&self) -> &'static str {
@@ -19,7 +31,7 @@ impl BootLoader for Uboot {
     }
 
     fn firmware(&self) -> Firmware {
-        Firmware::Uboot
+        Firmware::Uboot(self.rom.clone())
     }
 
     fn layout(&self) -> Layout {

@@ -79,14 +79,14 @@ fn all() -> Vec<Scenario> {
         extra("loaders::full::grub_entries", |bench| {
             loaders::full_boot(bench, &NewerGrub::fetch(&bench.environment)?)
         }),
-        extra("loaders::full::uboot", |bench| loaders::full_boot(bench, &Uboot)),
+        extra("loaders::full::uboot", |bench| loaders::full_boot(bench, &Uboot::fetch(&bench.environment)?)),
         usual("loaders::grub_bios", loaders::grub_bios),
         usual("loaders::grub_bios_on_root", loaders::grub_bios_on_root),
         usual("loaders::grub_efi", loaders::grub_efi),
         usual("loaders::grub_entries", loaders::grub_entries),
         extra("loaders::migration", loaders::migration),
         extra("loaders::mounted_esp", loaders::mounted_esp),
-        extra("loaders::uboot", loaders::uboot),
+        usual("loaders::uboot", loaders::uboot),
         usual("missing_target", missing_target::run),
         usual("mixed_with_c::initramfs", mixed_with_c::initramfs),
         usual("mixed_with_c::userspace", mixed_with_c::userspace),

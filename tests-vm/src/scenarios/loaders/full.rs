@@ -39,7 +39,7 @@ pub(super) fn boot(bench: &Bench, loader: &dyn BootLoader, disk: &WholeDisk, scr
         credentials: guest::ORDERLY_CREDENTIALS.to_vec(),
     };
     let Boot { report, duration, .. } = machine.boot_and_keep(Tier::FullBoot, system::LIMIT)?;
-    println!("Debian by {:?} and {}: {:.1} s", loader.firmware(), loader.kind(), duration.as_secs_f64());
+    println!("Debian by {} and {}: {:.1} s", loader.firmware(), loader.kind(), duration.as_secs_f64());
     system::check_healthy(&report)?;
     Ok(report)
 }

@@ -78,7 +78,7 @@ pub(super) fn extlinux(bench: &Bench) -> Result<()> {
 }
 
 pub(super) fn uboot(bench: &Bench) -> Result<()> {
-    upgraded_and_back(bench, &Uboot).map(drop)
+    upgraded_and_back(bench, &Uboot::fetch(&bench.environment)?).map(drop)
 }
 
 /// Version 1 upgrades itself, version 2 goes back, version 1 is there again.
@@ -134,7 +134,7 @@ fn start(
         credentials: Vec::new(),
     };
     let Boot { report, duration, .. } = machine.boot_and_keep(Tier::Busybox, LIMIT)?;
-    println!("{} by {:?}: {:.1} s", loader.kind(), loader.firmware(), duration.as_secs_f64());
+    println!("{} by {}: {:.1} s", loader.kind(), loader.firmware(), duration.as_secs_f64());
     let screen = fs::read(bench.directory.join("console.txt")).context("Reading the console")?;
     Ok(Started { report, screen: String::from_utf8_lossy(&screen).into_owned() })
 }
