@@ -103,6 +103,8 @@ pub struct CopyFile {
     pub size: u64,
     /// A file of another size is there, and goes.
     pub replaces: bool,
+    /// Its SELinux label. A hard link has that of the deployment's file.
+    pub label: Option<String>,
 }
 
 /// A boot file that the new entries need: written by this plan or there already.

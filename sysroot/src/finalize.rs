@@ -30,10 +30,9 @@ use crate::init::make_dir;
 use crate::journal;
 use crate::load::Loaded;
 use crate::lock::Lock;
-use crate::preflight::{self, Selinux};
 use crate::retention::{self, Retention};
 use crate::sysroot::Sysroot;
-use crate::{backing, cleanup, directory, etc, staged, var};
+use crate::{backing, cleanup, directory, etc, labels, preflight, staged, var};
 
 /// Below `/boot/ostree`: why the last finalization failed.
 const STAMP: &str = "finalize-failure.stamp";
@@ -95,9 +94,9 @@ impl Sysroot {
             directory::open(self.root(), &path.to_string()).context("The staged deployment is gone")?;
         let merge = merge_deployment(&loaded, &record);
         let merged = merge.as_ref().map(|merge| merge_etc(self, merge, tree.as_fd())).transpose()?;
-        // Whether SELinux is a reason to refuse it was asked when it was staged.
-        preflight::check(tree.as_fd(), Selinux::Ignore)?;
+        preflight::check(tree.as_fd())?;
         let stateroot = directory::open(self.root(), &format!("ostree/deploy/{}", path.stateroot))?;
+        labels::label_merged(tree.as_fd(), Some(stateroot.as_fd()));
         var::mark_outdated(stateroot.as_fd())?;
         backing::create(self, path)?;
         let conflicts = merged.as_ref().map(|merged| merged.conflicts.clone()).unwrap_or_default();

@@ -25,9 +25,8 @@ use rustix::io::Errno;
 use crate::deploy::{FINALIZE_SERVICE, set_immutable};
 use crate::load::Loaded;
 use crate::lock::Lock;
-use crate::preflight::{self, Selinux};
 use crate::sysroot::Sysroot;
-use crate::{directory, etc, staged};
+use crate::{directory, etc, labels, preflight, staged};
 
 /// Below the physical root.
 pub(crate) const PATH: &str = "/ostree/staged-deployment";
@@ -195,9 +194,9 @@ impl Sysroot {
         if kept.attempts > 0 {
             set_immutable(tree.as_fd(), false)?;
             durable::remove_tree(tree.as_fd(), "etc")?;
-            etc::create(tree.as_fd())?;
+            etc::create(tree.as_fd(), labels::as_far_as_possible(tree.as_fd()).as_ref())?;
         }
-        preflight::check(tree.as_fd(), Selinux::Ignore)?;
+        preflight::check(tree.as_fd())?;
         let found = KernelFiles::find(tree.as_fd())?.boot_checksum(tree.as_fd())?;
         ensure!(found == target.boot_checksum, "Its boot files are damaged");
         if kept.attempts > 0 { durable::sync_fs(self.root()) } else { Ok(()) }

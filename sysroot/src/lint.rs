@@ -15,7 +15,8 @@ use serde::Serialize;
 
 use crate::directory::{self, has_entries};
 use crate::initramfs::{self, Known};
-use crate::preflight::{MOUNT_POINTS, enforcing, read_text};
+use crate::labels::Labeler;
+use crate::preflight::{MOUNT_POINTS, read_text};
 
 /// One thing about a tree that should be otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -227,11 +228,11 @@ fn check_config(tree: BorrowedFd<'_>, found: &mut Findings) {
         }
         Err(error) => found.error(path, error.to_string(), "repair the file"),
     }
-    if enforcing(tree, "usr/etc").or_else(|_| enforcing(tree, "etc")).unwrap_or(false) {
+    if let Err(error) = Labeler::of(tree) {
         found.error(
-            "/usr/etc/selinux/config",
-            "asks for an enforcing SELinux policy, and this version sets no labels",
-            "set SELINUX=permissive, or deploy with --selinux=ignore",
+            "/usr/etc/selinux",
+            format!("has a policy by which nothing can be labelled: {error:#}"),
+            "install the policy whole, or set SELINUX=disabled in /usr/etc/selinux/config",
         );
     }
 }

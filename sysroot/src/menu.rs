@@ -11,6 +11,7 @@ use log::warn;
 use crate::cleanup::Cleaned;
 use crate::entries::{self, Item};
 use crate::journal;
+use crate::labels;
 use crate::load::Loaded;
 use crate::lock::Lock;
 use crate::overlay_initrds;
@@ -118,13 +119,14 @@ impl Sysroot {
         }
         let count_change = count(items.len()) - count(loaded.menu_len());
         // Again: what is new is there now, and no longer only planned.
-        let plan = match &menu.room {
+        let mut plan = match &menu.room {
             None => SwitchPlan::new(&loaded.boot, &entries::compose(self, loaded, items)?, settings)?,
             Some(room) => {
                 let (now, moved) = self.make_room(loaded, items, room, settings)?;
                 SwitchPlan::new(&now.boot, &entries::compose(self, &now, &moved)?, settings)?
             }
         };
+        labels::label_copies(self, &mut plan);
         let outcome = plan.apply(self.places(), settings)?;
         let mut unstaged = None;
         match (&loaded.staged, &menu.staging) {

@@ -22,7 +22,7 @@ use crate::deploy::{DeployOptions, set_immutable};
 use crate::deployment::Deployment;
 use crate::directory;
 use crate::init::make_dir;
-use crate::preflight::Selinux;
+use crate::labels::Selinux;
 use crate::reorder::Which;
 use crate::status::{RUN_STATE_OF_DEPLOYMENTS, unlocked};
 use crate::sysroot::Sysroot;

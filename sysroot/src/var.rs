@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use crate::directory::{self, has_entries};
 use crate::etc::remove_stamp;
+use crate::labels::{Extent, Labeler};
 
 /// Where the first content is gathered, beside `var`: a cut in between leaves `var` empty, and so to be filled.
 const STAGING: &str = "var.new";
@@ -24,7 +25,11 @@ const LINKS: [(&str, &str); 2] = [("run", "../run"), ("lock", "../run/lock")];
 /// Fills `var` of the stateroot if there is nothing in it: with what the deployment in `tree` has in its own,
 /// and with the directories that every system expects.
 #[context("Preparing /var")]
-pub(crate) fn fill_if_empty(stateroot: BorrowedFd<'_>, tree: BorrowedFd<'_>) -> Result<()> {
+pub(crate) fn fill_if_empty(
+    stateroot: BorrowedFd<'_>,
+    tree: BorrowedFd<'_>,
+    labeler: Option<&Labeler>,
+) -> Result<()> {
     if has_entries(directory::find(stateroot, "var")?)? == Some(true) {
         return Ok(());
     }
@@ -49,6 +54,9 @@ pub(crate) fn fill_if_empty(stateroot: BorrowedFd<'_>, tree: BorrowedFd<'_>) -> 
     }
     for (name, target) in LINKS {
         make_missing(name, rustix::fs::symlinkat(target, &staging, name))?;
+    }
+    if let Some(labeler) = labeler {
+        labeler.label_tree(staging.as_fd(), "/var", Extent::All)?;
     }
     durable::sync_fs(staging.as_fd())?;
     // A directory may be renamed over an empty one: `var` is empty or filled, never half.
@@ -83,7 +91,7 @@ mod tests {
         }
         let open = |name: &str| fs::File::open(dir.path().join(name)).unwrap();
         let (stateroot, tree, other) = (open("stateroot"), open("tree"), open("other"));
-        fill_if_empty(stateroot.as_fd(), tree.as_fd()).unwrap();
+        fill_if_empty(stateroot.as_fd(), tree.as_fd(), None).unwrap();
         let var = dir.path().join("stateroot/var");
         let listing = || {
             let mut names: Vec<_> =
@@ -95,7 +103,7 @@ mod tests {
         assert!(var.join("lib/x").is_dir());
         assert_eq!(var.join("tmp").metadata().unwrap().permissions().mode() & 0o7777, 0o1777);
         assert_eq!(fs::read_link(var.join("lock")).unwrap().to_str(), Some("../run/lock"));
-        fill_if_empty(stateroot.as_fd(), other.as_fd()).unwrap();
+        fill_if_empty(stateroot.as_fd(), other.as_fd(), None).unwrap();
         assert!(!var.join("late").exists());
     }
 }

@@ -99,8 +99,8 @@ const CASES: &[Case] = &[
             fs::write(t.join("usr/etc/selinux/config"), "SELINUX=enforcing\n").unwrap();
         },
         Severity::Error,
-        "/usr/etc/selinux/config",
-        "enforcing",
+        "/usr/etc/selinux",
+        "is enforced: nothing can be labelled",
     ),
 ];
 

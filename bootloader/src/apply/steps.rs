@@ -7,9 +7,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use anyhow::{Context, Result};
 use durable::fault::{self, Mutant};
 use durable::{
-    Sharing, commit_link, copy_file_new, copy_file_replace, make_dir, stage_link, switch_link, write_new,
+    Place, Sharing, commit_link, copy_file_new, copy_file_replace, make_dir, stage_link, switch_link,
+    write_new,
 };
-use rustix::fs::Mode;
+use rustix::fs::{AtFlags, Mode, OFlags, Stat, XattrFlags};
 use rustix::io::Errno;
 
 use super::{Pending, after, rehearse, verify};
@@ -191,7 +192,27 @@ fn copy_boot_file(copy: &CopyFile, places: Places<'_>) -> Result<()> {
     let boot = open_dir(places.boot, ".")?.context("/boot cannot be opened")?;
     let (dir, name) = make_parents(boot, &copy.to)?;
     let (from, to) = ((places.root, copy.from.as_str()), (dir.as_fd(), name.as_str()));
-    if copy.replaces { copy_file_replace(from, to) } else { copy_file_new(from, to, Sharing::Link) }
+    let copied = if copy.replaces { copy_file_replace(from, to) } else { copy_file_new(from, to, Sharing::Link) };
+    copied?;
+    copy.label.as_deref().map_or(Ok(()), |label| label_copy(label, from, to))
+}
+
+/// Labels a copy, and brings the label to the disk. No boot loader asks for it: where the file system has no labels, or the
+/// running policy does not let us set them, there is none.
+fn label_copy(label: &str, from: Place<'_>, to: Place<'_>) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(to.0, to.1, flags, Mode::empty())?;
+    let inode = |stat: Stat| (stat.st_dev, stat.st_ino);
+    let source = rustix::fs::statat(from.0, from.1, AtFlags::SYMLINK_NOFOLLOW)?;
+    if inode(rustix::fs::fstat(&file)?) == inode(source) {
+        return Ok(());
+    }
+    let value = [label.as_bytes(), b"\0"].concat();
+    match rustix::fs::fsetxattr(&file, "security.selinux", &value, XattrFlags::empty()) {
+        Ok(()) => Ok(rustix::fs::fsync(&file)?),
+        Err(Errno::OPNOTSUPP | Errno::PERM | Errno::ACCESS | Errno::INVAL) => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("Labelling /boot/{}", to.1)),
+    }
 }
 
 /// Makes the directories on the way to `path`, durably, and opens the last of them.

@@ -248,7 +248,7 @@ fn copies(state: &BootState, entries: &[BootEntry]) -> Vec<CopyFile> {
         if found != Some(&size) {
             let to = format!("{dir}/{name}");
             let replaces = found.is_some();
-            copies.entry(to.clone()).or_insert(CopyFile { kind, from, to, size, replaces });
+            copies.entry(to.clone()).or_insert(CopyFile { kind, from, to, size, replaces, label: None });
         }
     };
     for entry in entries {

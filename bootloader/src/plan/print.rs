@@ -86,6 +86,7 @@ mod tests {
                 to: "ostree/os-b/vmlinuz-6.1".to_owned(),
                 size: 7,
                 replaces: false,
+                label: None,
             }],
             needs: Vec::new(),
             entries: vec![NewFile {

@@ -51,8 +51,8 @@ pub(super) struct Args {
     lock_finalization: bool,
     #[command(flatten)]
     kernel_args: KernelArgsOptions,
-    /// What to do with a tree that enforces an SELinux policy, which needs labels that are not set yet
-    #[arg(long, value_name = "HOW", default_value = "refuse")]
+    /// What to do with a tree that has an SELinux policy
+    #[arg(long, value_name = "HOW", default_value = "label")]
     selinux: SelinuxArg,
     #[command(flatten)]
     pub(super) dry_run: DryRun,
@@ -82,8 +82,8 @@ struct KernelArgsOptions {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum SelinuxArg {
-    /// Refuse the tree
-    Refuse,
+    /// Label what is made from it, as its policy says
+    Label,
     /// Deploy it without labels
     Ignore,
 }
@@ -91,7 +91,7 @@ pub(super) enum SelinuxArg {
 impl From<SelinuxArg> for Selinux {
     fn from(how: SelinuxArg) -> Self {
         match how {
-            SelinuxArg::Refuse => Self::Refuse,
+            SelinuxArg::Label => Self::Label,
             SelinuxArg::Ignore => Self::Ignore,
         }
     }

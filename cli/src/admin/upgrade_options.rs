@@ -18,8 +18,8 @@ pub(super) struct UpgradeOptions {
     /// Reboot when that was successful
     #[arg(short, long)]
     pub(super) reboot: bool,
-    /// What to do with a tree that enforces an SELinux policy, which needs labels that are not set yet
-    #[arg(long, value_name = "HOW", default_value = "refuse")]
+    /// What to do with a tree that has an SELinux policy
+    #[arg(long, value_name = "HOW", default_value = "label")]
     selinux: SelinuxArg,
     /// The plan is for what is in the repository already: nothing is pulled
     #[command(flatten)]

@@ -17,9 +17,9 @@ use crate::deployment::{Deployment, Origin};
 use crate::directory;
 use crate::entries::NewDeployment;
 use crate::image_kargs::ImageKargs;
+use crate::labels::Selinux;
 use crate::load::Loaded;
 use crate::overlay_initrds::OverlayInitrd;
-use crate::preflight::Selinux;
 use crate::retention::{self, NewList};
 use crate::sysroot::stated_version;
 

@@ -15,12 +15,12 @@ use formats::staged::{Place, Staged};
 use super::tree::{Etc, Tree};
 use super::{DeployOptions, DeployPlan, DeployWork, Edits};
 use crate::cleanup::Cleaned;
-use crate::entries;
 use crate::load::Loaded;
 use crate::lock::Lock;
 use crate::overlay_initrds::OverlayInitrd;
 use crate::space::Counting;
 use crate::sysroot::Sysroot;
+use crate::{entries, labels};
 
 /// What makes the switch at shutdown.
 pub(crate) const SERVICE: &str = "ostree-finalize-staged.service";
@@ -90,7 +90,8 @@ impl Sysroot {
         };
         let now = now.as_ref().unwrap_or(loaded);
         let entries = entries::compose(self, now, &items)?;
-        let switch = SwitchPlan::new(&now.boot, &entries, settings)?;
+        let mut switch = SwitchPlan::new(&now.boot, &entries, settings)?;
+        labels::label_copies(self, &mut switch);
         // Where the C tools clean up, the kernels go again, and then they are copied at shutdown.
         switch.rehearse(self.places(), settings)?;
         let boot_checksum =

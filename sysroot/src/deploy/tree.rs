@@ -18,7 +18,7 @@ use crate::etc::{EtcConflict, Moment};
 use crate::init::make_dir;
 use crate::load::Loaded;
 use crate::spare::spare;
-use crate::{Sysroot, backing, cleanup, directory, etc, initramfs, preflight, var};
+use crate::{Sysroot, backing, cleanup, directory, etc, initramfs, labels, preflight, var};
 
 /// A tree that nothing refers to yet. Dropped without [`Tree::keep`], it is removed again, unless the switch failed
 /// so late that a boot link leads to it.
@@ -64,7 +64,8 @@ impl<'a> Tree<'a> {
         make_dir(sysroot.root(), &format!("{stateroot}/deploy"), 0o755)?;
         let root = tree.check_out(plan)?;
         fault::point("checkout");
-        etc::create(root.as_fd())?;
+        let mut labeler = plan.selinux.labeler(root.as_fd())?;
+        etc::create(root.as_fd(), labeler.as_ref())?;
         if let Some(merge) = &plan.merge {
             let old = directory::open(sysroot.root(), &merge.to_string())?;
             match etc {
@@ -72,7 +73,12 @@ impl<'a> Tree<'a> {
                 Etc::Defaults => etc::check_policies(old.as_fd(), root.as_fd())?,
             }
         }
-        preflight::check(root.as_fd(), plan.selinux)?;
+        if plan.merge.is_some() && etc == Etc::Merged && labeler.is_some() {
+            // With what the administrator has added to the policy.
+            labeler = plan.selinux.labeler(root.as_fd())?;
+            labeler.iter().try_for_each(|labeler| labeler.fill_etc(root.as_fd()))?;
+        }
+        preflight::check(root.as_fd())?;
         let files = KernelFiles::find(root.as_fd())?;
         let former = plan.merge.as_ref().map(|merge| directory::open(sysroot.root(), &merge.to_string()));
         // Unpacking one takes longer than all the rest, and that of the deployment before was checked then.
@@ -84,13 +90,15 @@ impl<'a> Tree<'a> {
             notes.iter().for_each(|note| log::warn!("{note}"));
         }
         let stateroot = directory::open(sysroot.root(), &stateroot)?;
-        var::fill_if_empty(stateroot.as_fd(), root.as_fd())?;
+        var::fill_if_empty(stateroot.as_fd(), root.as_fd(), labeler.as_ref())?;
+        labeler.iter().try_for_each(|labeler| labels::label_var_once(stateroot.as_fd(), labeler))?;
         if etc == Etc::Merged {
             var::mark_outdated(stateroot.as_fd())?;
         }
         backing::create(sysroot, &plan.path)?;
         etc::write_down(sysroot, &plan.path, &tree.conflicts)?;
         sysroot.write_origin(&plan.path, &plan.origin)?;
+        labeler.iter().try_for_each(|labeler| labeler.label_origin(sysroot, &plan.path))?;
         // Last: nothing may be made or removed at the top of an immutable directory.
         set_immutable(root.as_fd(), true)?;
         Ok(tree)

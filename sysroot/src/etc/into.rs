@@ -15,11 +15,11 @@ use serde::ser::{SerializeStruct, Serializer};
 use super::conflicts::{self, EtcConflict};
 use super::{Moment, Sides, refuse};
 use crate::deployment::Deployment;
-use crate::directory;
 use crate::load::Loaded;
 use crate::lock::Lock;
 use crate::reorder::Which;
 use crate::sysroot::Sysroot;
+use crate::{directory, labels};
 
 /// Why edits cannot be carried over.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +97,7 @@ impl Sysroot {
         let plan = Plan::new(&trees, &sides.policies)?.not_done_in(sides.target.as_fd(), &trees)?;
         refuse(&plan)?;
         let report = plan.apply(&trees, sides.target.as_fd(), Target::InUse)?;
+        labels::label_merged(directory::open(self.root(), &into.path.to_string())?.as_fd(), None);
         conflicts::add(self, &into.path, &EtcConflict::all(&plan, &report))?;
         durable::sync_fs(self.root())?;
         Ok(EtcPlan { from: from.path.clone(), into: into.path.clone(), at_shutdown: false, plan })

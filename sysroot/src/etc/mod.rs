@@ -22,6 +22,7 @@ pub use into::{EtcMerge, EtcPlan, IntoError};
 
 use crate::directory::{self, has_entries};
 use crate::journal;
+use crate::labels::{Extent, Labeler};
 use crate::reorder::Which;
 use crate::retention;
 use crate::sysroot::Sysroot;
@@ -32,9 +33,9 @@ const UPDATED: &str = ".updated";
 /// Makes `etc` of the deployment in `tree`.
 ///
 /// A tree keeps its defaults in `usr/etc`; an empty `etc` beside it is a mount point. A tree that has its
-/// defaults in `etc` is brought into this form. With defaults in both places nobody can say which ones count.
+/// defaults in `etc` is brought into this form; the labels are those of `/etc`, which `usr/etc` need not have. With defaults in both places nobody can say which ones count.
 #[context("Preparing /etc")]
-pub(crate) fn create(tree: BorrowedFd<'_>) -> Result<()> {
+pub(crate) fn create(tree: BorrowedFd<'_>, labeler: Option<&Labeler>) -> Result<()> {
     let usr = directory::find_in_tree(tree, "usr")?.context("No such file or directory: /usr")?;
     let defaults = directory::find_in_tree(&usr, "etc")?;
     match (has_entries(directory::find_in_tree(tree, "etc")?)?, has_entries(defaults)?) {
@@ -53,7 +54,9 @@ pub(crate) fn create(tree: BorrowedFd<'_>) -> Result<()> {
         }
         (None, _) => {}
     }
-    etc_merge::copy_tree(usr.as_fd(), c"etc", tree, c"etc").context("Copying /usr/etc")
+    etc_merge::copy_tree(usr.as_fd(), c"etc", tree, c"etc").context("Copying /usr/etc")?;
+    let Some(labeler) = labeler else { return Ok(()) };
+    labeler.label_tree(directory::open(tree, "etc")?.as_fd(), "/etc", Extent::All).map(drop)
 }
 
 /// When a merge is made.
@@ -197,11 +200,11 @@ mod tests {
             [(vec!["usr/etc/d"], vec!["usr/etc/d/f"]), (vec!["usr/etc/d", "etc"], vec!["usr/etc/d/f"])]
         {
             let (dir, fd) = tree(&dirs, &files);
-            create(fd.as_fd()).unwrap();
+            create(fd.as_fd(), None).unwrap();
             assert_eq!(fs::read_to_string(dir.path().join("etc/d/f")).unwrap(), "usr/etc/d/f");
         }
         let (dir, fd) = tree(&["usr", "etc"], &["etc/f"]);
-        create(fd.as_fd()).unwrap();
+        create(fd.as_fd(), None).unwrap();
         assert!(dir.path().join("usr/etc/f").exists() && dir.path().join("etc/f").exists());
     }
 
@@ -212,7 +215,7 @@ mod tests {
             (vec!["usr/etc", "etc"], vec!["usr/etc/f", "etc/f"], "both /etc and /usr/etc"),
         ] {
             let (_dir, fd) = tree(&dirs, &files);
-            let error = format!("{:#}", create(fd.as_fd()).unwrap_err());
+            let error = format!("{:#}", create(fd.as_fd(), None).unwrap_err());
             assert!(error.contains(message), "{error}");
         }
     }
@@ -228,7 +231,7 @@ mod tests {
                 fs::create_dir_all(dir.path().join("usr/etc")).unwrap();
             }
             std::os::unix::fs::symlink(outside.path(), dir.path().join(name)).unwrap();
-            let error = format!("{:#}", create(fd.as_fd()).unwrap_err());
+            let error = format!("{:#}", create(fd.as_fd(), None).unwrap_err());
             assert!(error.contains(&format!("/{name} of the tree is no directory")), "{error}");
             assert_eq!(fs::read_dir(outside.path().join("etc")).unwrap().count(), 0);
         }
@@ -237,12 +240,12 @@ mod tests {
     #[test]
     fn local_changes_follow_and_the_stamp_does_not() {
         let (old, old_fd) = tree(&["usr/etc"], &["usr/etc/f"]);
-        create(old_fd.as_fd()).unwrap();
+        create(old_fd.as_fd(), None).unwrap();
         for name in ["f", "mine", UPDATED] {
             fs::write(old.path().join("etc").join(name), "local").unwrap();
         }
         let (new, new_fd) = tree(&["usr/etc"], &["usr/etc/f", "usr/etc/g"]);
-        create(new_fd.as_fd()).unwrap();
+        create(new_fd.as_fd(), None).unwrap();
         let merged = merge(old_fd.as_fd(), new_fd.as_fd(), Moment::Asked).unwrap();
         assert_eq!((merged.counts, merged.conflicts), ([1, 0, 2], Vec::new()));
         let read = |name: &str| fs::read_to_string(new.path().join("etc").join(name)).ok();
