@@ -17,8 +17,8 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::open::read_text;
 use crate::plan::MountPlan;
-use crate::resolve::{Target, resolve};
-use crate::{facts, list, report};
+use crate::resolve::Target;
+use crate::{elsewhere, facts, list, report};
 
 /// What `--help` prints, and what the manual page is made of.
 pub const HELP: &str = "\
@@ -157,9 +157,12 @@ fn plan(sysroot: BorrowedFd<'_>, cmdline: Option<String>) -> Result<(MountPlan, 
     let mut config = Config::load_with(root.as_fd(), &calls)?;
     config.override_with(&arguments)?;
     config.check_supported()?;
-    let target = resolve(sysroot, &arguments)?;
+    let kernel = rustix::system::uname();
+    let target = elsewhere::find(sysroot, &arguments, &kernel.release().to_string_lossy())?;
     let facts = facts::gather(sysroot, &config, &target, &calls);
-    Ok((MountPlan::new(&config, &target.deployment, &facts)?, target))
+    let mut plan = MountPlan::new(&config, &target.deployment, &facts)?;
+    plan.notes.extend(target.note.clone());
+    Ok((plan, target))
 }
 
 fn open(sysroot: &Path) -> Result<OwnedFd, Error> {

@@ -5,7 +5,8 @@
 //! of its own that takes descriptors or plain data and touches nothing else:
 //!
 //! 1. [`config`]: what the image wants (`prepare-root.conf`, kernel arguments).
-//! 2. [`mod@resolve`]: which deployment `ostree=` names, looked up inside the physical root only.
+//! 2. [`mod@resolve`]: which deployment `ostree=` names, looked up inside the physical root only; [`elsewhere`]: where it is if the
+//!    link is not there.
 //! 3. [`facts`]: what there is to mount.
 //! 4. [`plan`]: all mounts as plain data, which can be printed instead of made.
 //! 5. [`apply`]: the mounts. Until its last two calls the physical root stays where it was.
@@ -17,6 +18,7 @@ pub mod apply;
 pub mod calls;
 pub mod cli;
 pub mod config;
+pub mod elsewhere;
 pub mod error;
 pub mod facts;
 pub mod journal;

@@ -89,7 +89,7 @@ fn pretty_name(deployment: BorrowedFd<'_>) -> Option<String> {
 }
 
 /// The names in a directory, sorted; none when it cannot be read.
-fn names(root: BorrowedFd<'_>, path: &str) -> Vec<String> {
+pub(crate) fn names(root: BorrowedFd<'_>, path: &str) -> Vec<String> {
     let read = || -> Result<Vec<String>, Errno> {
         let mut names = Vec::new();
         for entry in Dir::read_from(open_directory(root, path)?)? {
@@ -104,7 +104,7 @@ fn names(root: BorrowedFd<'_>, path: &str) -> Vec<String> {
     read().unwrap_or_default()
 }
 
-fn open_directory(root: BorrowedFd<'_>, path: &str) -> Result<OwnedFd, Errno> {
+pub(crate) fn open_directory(root: BorrowedFd<'_>, path: &str) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::openat(root, Path::new(path), flags, Mode::empty())
 }

@@ -22,6 +22,8 @@ pub struct Target {
     pub deployment: Deployment,
     /// Its directory (`O_PATH`).
     pub directory: OwnedFd,
+    /// That it was not found where the command line says, and where it was.
+    pub note: Option<String>,
 }
 
 /// Names of a deployment.
@@ -144,7 +146,7 @@ pub(crate) fn open_deployment(
     let stat = rustix::fs::fstat(&directory).map_err(|errno| TargetError::Stat(path.clone(), errno))?;
     let deployment =
         Deployment { boot_link: boot_link.to_owned(), path, device: stat.st_dev, inode: stat.st_ino };
-    Ok(Target { deployment, directory })
+    Ok(Target { deployment, directory, note: None })
 }
 
 /// Whether `name` is a directory, and no link to one.

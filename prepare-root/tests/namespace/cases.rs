@@ -23,6 +23,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("a_failure_leaves_the_physical_root", a_failure_leaves_the_physical_root),
     ("planning_and_listing_touch_nothing", planning_and_listing_touch_nothing),
     ("bad_targets_are_refused", bad_targets_are_refused),
+    ("links_of_another_time_do_not_stop_a_boot", links_of_another_time),
     ("the_new_root_unmounts_cleanly", the_new_root_unmounts_cleanly),
     ("a_second_run_says_what_is_wrong", a_second_run_says_what_is_wrong),
     ("a_root_that_is_mounted_readonly_yet", a_root_that_is_mounted_readonly_yet),
@@ -285,6 +286,23 @@ fn bad_targets_are_refused() {
         assert_eq!(places(&world), [""]);
     }
     assert!(!Path::new("/run/ostree").exists(), "nothing was begun");
+}
+
+fn links_of_another_time() {
+    let world = World::new();
+    fs::remove_file(world.at("ostree/boot.1")).unwrap();
+    fs::rename(world.at("ostree/boot.1.1"), world.at("ostree/boot.0.0")).unwrap();
+    world.link("boot.0.0", "ostree/boot.0");
+    let output = world.program(&["--plan"], &argument("0"));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("/ostree/boot.1 does not exist") && text.contains("to which /ostree/boot.0/"),
+        "{text}"
+    );
+    let output = world.program(&[], &argument("0"));
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("fsck-boot --repair"));
+    assert!(world.at("usr/bin/true").exists(), "the deployment is the root");
 }
 
 /// At shutdown everything is unmounted from the leaves up. A mount that stands in a circle could not be.
