@@ -36,7 +36,8 @@ use environment::Environment;
 
 const USAGE: &str = "\
 usage: tests-vm COMMAND
-  run [FILTER] [--list]   boot the scenarios and check what they report; --all: those beyond the boot budget, too
+  run [FILTER] [--list]   boot the scenarios and check what they report; --all: those beyond the boot budget, too;
+                          --beyond: those alone
   demo                    build, install and boot a Debian system, upgrade it and roll back, step by step
   shell                   boot the system with a login on this terminal (ctrl-a x ends it)
   build-image             build the Debian tree that is committed, and print its path

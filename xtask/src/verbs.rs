@@ -36,11 +36,14 @@ enum Verb {
     /// Run every check and test; ends with a summary
     Test {
         /// Leave out the virtual machines
-        #[arg(long, conflicts_with = "all")]
+        #[arg(long, group = "extent")]
         quick: bool,
         /// Boot what is beyond the boot budget, too; writes docs/test-all.md
-        #[arg(long)]
+        #[arg(long, group = "extent")]
         all: bool,
+        /// Boot what is beyond the boot budget, and nothing else; writes docs/test-all.md
+        #[arg(long, group = "extent")]
+        beyond: bool,
     },
     /// Build a Debian system, commit it, deploy it onto a disk and boot it
     Demo,
@@ -91,7 +94,9 @@ fn dispatch(verb: Verb) -> Result<ExitCode> {
         Verb::Build => build::all(&workspace)?,
         Verb::Install { destdir } => install::into(&workspace, &destdir)?,
         Verb::Deb { out } => println!("{}", deb::run(&workspace, out.as_deref())?.display()),
-        Verb::Test { quick, all } => return test::run(&workspace, test::Extent::of(quick, all)),
+        Verb::Test { quick, all, beyond } => {
+            return test::run(&workspace, test::Extent::of(quick, all, beyond));
+        }
         Verb::Demo => vm::demo(&workspace)?,
         Verb::Vm => vm::shell(&workspace)?,
         Verb::Bench(options) => bench::run(&workspace, &options)?,
