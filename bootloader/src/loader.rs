@@ -9,6 +9,7 @@
 //! ```
 
 mod aboot;
+mod beside;
 mod detect;
 mod examine;
 pub mod grub2;
@@ -23,8 +24,9 @@ use serde::Serialize;
 use crate::plan::NewFile;
 
 pub use aboot::Aboot;
+pub use beside::Beside;
 pub use detect::{Choice, EntryPoint, Installed, LoaderError, Reads, detect, select};
-pub use examine::{Report, ReportedEntry, examine};
+pub use examine::{Report, ReportedEntry, boots_elsewhere, examine};
 pub use grub2::Grub2;
 pub use none::BootEntriesOnly;
 pub use syslinux::{Extlinux, Syslinux};
@@ -49,6 +51,11 @@ pub trait Loader: std::fmt::Debug + Sync {
     /// What it would show and boot after reading this text. What it would pass over is passed over.
     fn parse(&self, _text: &str) -> Shown {
         Shown::default()
+    }
+
+    /// The same with what lies beside it.
+    fn shows(&self, text: &str, _beside: &Beside) -> Shown {
+        self.parse(text)
     }
 
     /// What the first file that it reads leads to, by its text or, of a link, by its target.
@@ -114,6 +121,9 @@ pub struct Shown {
     pub entries: Vec<ShownEntry>,
     /// Which of them it boots if nobody chooses, as far as that can be told.
     pub default: Option<usize>,
+    /// What says so, if that is something beside its configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chosen_by: Option<String>,
 }
 
 /// An entry as a loader reads it; paths from the root of the file system that holds `/boot`.

@@ -9,8 +9,9 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use bootloader::loader::{Choice, Reads, select};
+use bootloader::loader::{Choice, Reads, boots_elsewhere, select};
 use bootloader::{AfterSwitch, BootEntry, Change, PlanError, Report, examine};
+use formats::grubenv::Grubenv;
 use formats::kernel_args::KernelArgs;
 use world::World;
 
@@ -258,6 +259,115 @@ fn grub_finds_its_files_with_and_without_a_boot_partition() {
         world.switch(&[world.nth(1, "one")]);
         assert!(read(&world, "boot/loader/grub.cfg").contains(expected));
         assert_eq!(seen(&mut world).len(), 1);
+    }
+}
+
+fn grub_editenv(args: &[&str]) -> String {
+    let output = Command::new("grub-editenv").args(args).output();
+    let output = output.expect("grub-editenv is needed (package grub-common)");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What `grub-reboot` and `grub-set-default` leave behind is what GRUB boots, and that is told wherever the list of deployments makes
+/// one think otherwise; it keeps nobody from deploying.
+#[test]
+fn what_grubenv_says_is_what_is_booted() {
+    let mut world = with_link("boot/grub/grub.cfg", "../loader/grub.cfg");
+    let (a, b) = (world.nth(1, "one"), world.nth(2, "two"));
+    world.switch(&[b.clone(), a.clone()]);
+    assert_eq!(seen(&mut world).len(), 2);
+    let block = world.path("boot/grub/grubenv");
+    let block = block.to_str().unwrap();
+    grub_editenv(&[block, "create"]);
+    assert_eq!(seen(&mut world).len(), 2);
+    grub_editenv(&[block, "set", "next_entry=ostree-1"]);
+    look(&mut world);
+    let report = examine(world.places(), &world.settings).unwrap();
+    assert!(report.entries[1].default);
+    let because =
+        "the boot loader boots \"Test OS 1 1.0 (ostree:1)\": /boot/grub/grubenv has next_entry=ostree-1";
+    assert!(report.problems.len() == 1 && report.problems[0].ends_with(because), "{:?}", report.problems);
+    let told = boots_elsewhere(&world.state(), &world.settings.installed).unwrap();
+    assert!(told.ends_with("/boot/grub/grubenv has next_entry=ostree-1"), "{told}");
+
+    // The default is the one that it names, be that as it may.
+    grub_editenv(&[block, "set", "next_entry=ostree-2"]);
+    assert_eq!(seen(&mut world).len(), 2);
+    assert_eq!(boots_elsewhere(&world.state(), &world.settings.installed), None);
+    grub_editenv(&[block, "set", "next_entry=0>1", "saved_entry=1"]);
+    assert_eq!(seen(&mut world).len(), 2);
+    grub_editenv(&[block, "set", "next_entry=1"]);
+    look(&mut world);
+    world.switch(&[a.clone(), b.clone()]);
+    world.switch(&[b, a]);
+
+    // Fedora's, with the entries themselves; whichever loader they are written for.
+    std::fs::remove_file(world.path("boot/grub/grub.cfg")).unwrap();
+    world.settings.boot_prefix = true;
+    world.write("boot/grub/grub.cfg", "load_env\nset default=\"${saved_entry}\"\nblscfg\n");
+    look(&mut world);
+    world.switch(&[world.nth(2, "two"), world.nth(1, "one")]);
+    for choice in [Choice::Auto, Choice::None] {
+        world.settings.installed = select(choice, world.boot.as_fd()).unwrap();
+        let told = boots_elsewhere(&world.state(), &world.settings.installed).unwrap();
+        assert!(told.ends_with("/boot/grub/grubenv has saved_entry=1"), "{told}");
+    }
+    // As bootupd installs it.
+    std::fs::rename(world.path("boot/grub"), world.path("boot/grub2")).unwrap();
+    world.write("boot/bootupd-state.json", r#"{"static-configs":{"version":"1"}}"#);
+    look(&mut world);
+    assert_eq!(world.settings.installed.loader.name(), "none");
+    let told = boots_elsewhere(&world.state(), &world.settings.installed).unwrap();
+    assert!(told.ends_with("/boot/grub2/grubenv has saved_entry=1"), "{told}");
+
+    // A block that is none, and one that cannot be read: as if it were not there.
+    world.write("boot/grub2/grubenv", "saved_entry=1\n");
+    look(&mut world);
+    assert_eq!(boots_elsewhere(&world.state(), &world.settings.installed), None);
+    std::fs::remove_file(world.path("boot/grub2/grubenv")).unwrap();
+    std::fs::create_dir(world.path("boot/grub2/grubenv")).unwrap();
+    look(&mut world);
+    assert_eq!(boots_elsewhere(&world.state(), &world.settings.installed), None);
+}
+
+/// Debian's own tool reads the same variables out of the same blocks, whatever is in them.
+#[test]
+fn grub_editenv_reads_blocks_as_we_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("grubenv");
+    let path = path.to_str().unwrap();
+    grub_editenv(&[path, "create"]);
+    let created = std::fs::read(path).unwrap();
+    let values = ["ostree-2", "1>It\\s\na=b", "", "#", "\\", "grün"];
+    let settings: Vec<String> = values.iter().enumerate().map(|(n, value)| format!("v{n}={value}")).collect();
+    let mut args = vec![path, "set"];
+    args.extend(settings.iter().map(String::as_str));
+    grub_editenv(&args);
+    let set = std::fs::read(path).unwrap();
+    assert_eq!((created.len(), set.len()), (1024, 1024));
+    let signature = b"# GRUB Environment Block\n".to_vec();
+    let odd: [&[u8]; 8] = [
+        b"foo\nsaved_entry=3\n# c\\\nx=no\nk=v",
+        b"a=b\\",
+        b"\n\n=\n",
+        b"##\na=\\\\\\\n\n",
+        b"a=b\na=c\n",
+        b"=",
+        b"a",
+        b"",
+    ];
+    let blocks = odd.iter().map(|rest| [&signature, *rest].concat()).chain([set, created, b"none".to_vec()]);
+    for block in blocks {
+        std::fs::write(path, &block).unwrap();
+        let ours = Grubenv::parse(&block).map(|variables| {
+            variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>()
+        });
+        assert_eq!(
+            ours.unwrap_or_default(),
+            grub_editenv(&[path, "list"]),
+            "{}",
+            String::from_utf8_lossy(&block)
+        );
     }
 }
 

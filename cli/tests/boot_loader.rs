@@ -22,6 +22,8 @@ fn main() -> ExitCode {
     };
     let trials = vec![
         alone("the_companion_says_what_the_loader_does", the_companion_says_what_the_loader_does),
+        alone("status_says_where_the_loader_goes_elsewhere", status_says_where_the_loader_goes_elsewhere),
+        alone("status_says_what_is_left_to_do_for_the_loader", status_says_what_is_left_to_do_for_the_loader),
         alone("regenerate_repairs_a_menu", regenerate_repairs_a_menu),
         alone("a_first_deployment_finds_a_loader", a_first_deployment_finds_a_loader),
         alone("each_tree_is_started_in_its_own_way", each_tree_is_started_in_its_own_way),
@@ -258,6 +260,83 @@ fn the_companion_says_what_the_loader_does() {
         let (good, said, error) = companion(&world, "--sysroot=root verify");
         assert!(!good && said.contains(problem) && error.starts_with("error: "), "{problem}: {said}{error}");
     }
+}
+
+/// The topic and the text of each note of `status`.
+fn notes(world: &World) -> Vec<(String, String)> {
+    let status: serde_json::Value =
+        serde_json::from_str(&world.ok("admin --sysroot=root status --json")).unwrap();
+    let text = |note: &serde_json::Value, key: &str| note[key].as_str().unwrap().to_owned();
+    status["notes"].as_array().unwrap().iter().map(|note| (text(note, "topic"), text(note, "text"))).collect()
+}
+
+/// The list of deployments is what ostree puts first; what GRUB keeps between boots may say otherwise, and so may a configuration.
+fn status_says_where_the_loader_goes_elsewhere() {
+    let world = prepared(&ours());
+    link(&world, "root/boot/grub/grub.cfg", "../loader/grub.cfg");
+    deploy_three(&world, &ours());
+    assert_eq!(notes(&world), []);
+    let block = |variables: &str| {
+        world.write("root/boot/grub/grubenv", &format!("# GRUB Environment Block\n{variables}##"))
+    };
+    block("saved_entry=ostree-2\n");
+    assert_eq!(notes(&world), []);
+    block("next_entry=ostree-2\n");
+    let text = "The boot loader boots \"Test OS 2.0 (ostree:1)\", which is not what ostree puts first: \
+                /boot/grub/grubenv has next_entry=ostree-2";
+    assert_eq!(notes(&world), [("loader-elsewhere".to_owned(), text.to_owned())]);
+    assert!(world.ok("admin --sysroot=root status --long").contains(&format!("\nNote: {text}\n")));
+    let (_, said, _) = companion(&world, "--sysroot=root status");
+    assert!(said.contains("It boots:    Test OS 2.0 (ostree:1)\n"), "{said}");
+    let (good, said, _) = companion(&world, "--sysroot=root verify");
+    assert!(
+        !good && said.ends_with("\"Test OS 2.0 (ostree:1)\": /boot/grub/grubenv has next_entry=ostree-2\n"),
+        "{said}"
+    );
+    let entries = companion(&world, "--sysroot=root entries").1;
+    assert!(entries.contains("\n* Test OS 2.0 (ostree:1)\n"), "{entries}");
+
+    block("");
+    world.write("root/boot/grub/custom.cfg", "set default=ostree-1\n");
+    let topic = |world: &World| notes(world).into_iter().map(|(topic, _)| topic).collect::<Vec<_>>();
+    assert_eq!(topic(&world), ["loader-elsewhere"]);
+    fs::remove_file(world.path("root/boot/grub/custom.cfg")).unwrap();
+    assert_eq!(topic(&world), [""; 0]);
+    let menu = world.read("root/boot/loader/grub.cfg");
+    for text in ["", "menuentry Other {\n  linux /x\n}\n"] {
+        world.write("root/boot/loader/grub.cfg", text);
+        assert_eq!(topic(&world), ["loader-elsewhere"], "{text}");
+    }
+    world.write("root/boot/loader/grub.cfg", &menu);
+    // A first file that goes on nowhere.
+    fs::remove_file(world.path("root/boot/grub/grub.cfg")).unwrap();
+    world.write("root/boot/grub/grub.cfg", "menuentry Other {\n  linux /x\n}\n");
+    let told = notes(&world);
+    assert!(
+        told[0].1.ends_with("/boot/grub/grub.cfg, which does not lead to the chosen entries"),
+        "{told:?}"
+    );
+}
+
+/// A tool that failed after the switch is tried again; until then it is said, with what to do.
+fn status_says_what_is_left_to_do_for_the_loader() {
+    let world = prepared(&ours());
+    world.ok("config --repo=root/ostree/repo set sysroot.bootloader zipl");
+    // An image that is made: its tool cannot run here.
+    commit_and_deploy(&world, &ours(), "1.0", "");
+    let stamp = world.read("root/boot/ostree-bootloader-update.stamp");
+    let told =
+        || notes(&world).into_iter().find(|(topic, _)| topic == "loader-not-updated").map(|(_, text)| text);
+    let text = told().unwrap();
+    assert!(text.contains(stamp.trim()) && text.contains("`ostree admin cleanup`"), "{text}");
+    let (_, said, _) = companion(&world, "--sysroot=root status");
+    let line = said.lines().find(|line| line.contains("The boot loader was not updated")).unwrap();
+    assert!(line.contains(stamp.trim()) && line.ends_with("run `ostree admin cleanup`"), "{said}");
+    // As the C tools leave it.
+    world.write("root/boot/ostree-bootloader-update.stamp", "");
+    assert!(told().unwrap().contains(": the switch was interrupted; "));
+    fs::remove_file(world.path("root/boot/ostree-bootloader-update.stamp")).unwrap();
+    assert_eq!(told(), None);
 }
 
 fn regenerate_repairs_a_menu() {

@@ -103,11 +103,13 @@ fn every_topic_is_documented() {
         EntryDangling,
         ForeignEntryFirst,
         SwitchUnproven,
+        LoaderNotUpdated,
+        LoaderElsewhere,
     ];
     // Does not compile with one that is not in the list.
     all.iter().for_each(|topic| match topic {
         FinalizationFailed | StagedUnusable | BootedNotInMenu | EtcLeftBehind | EtcConflicts | Loader => {}
-        StagedAgain | StagedOnDisk => {}
+        StagedAgain | StagedOnDisk | LoaderNotUpdated | LoaderElsewhere => {}
         EntryUnreadable | EntryDangling | ForeignEntryFirst | SwitchUnproven => {}
     });
     assert_eq!(names(&all), documented("topic"));

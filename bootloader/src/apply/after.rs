@@ -34,6 +34,11 @@ pub(crate) struct Pending {
     pub(crate) reason: String,
 }
 
+/// Why the boot loader may still boot from the entries before the last switch; `None` once it has been brought up to date.
+pub fn unfinished(places: Places<'_>) -> Result<Option<String>> {
+    Ok(Pending::of(places)?.map(|pending| pending.reason))
+}
+
 impl Pending {
     /// What the stamp says, if it is there.
     pub(crate) fn of(places: Places<'_>) -> Result<Option<Self>> {

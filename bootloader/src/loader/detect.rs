@@ -11,7 +11,7 @@ use anyhow::Result;
 use formats::bls::Entry;
 use serde::Serialize;
 
-use super::{Aboot, BootEntriesOnly, Extlinux, Grub2, Loader, Syslinux, Uboot, Zipl};
+use super::{Aboot, Beside, BootEntriesOnly, Extlinux, Grub2, Loader, Syslinux, Uboot, Zipl};
 use crate::state::read::{kind, names, open_dir, read, read_link, read_text};
 
 /// `[sysroot] bootloader`.
@@ -158,12 +158,15 @@ pub struct Installed {
     pub entry_point: Option<EntryPoint>,
     /// How GRUB finds the file system of `/boot`, for its file on another one.
     pub boot_uuid: Option<String>,
+    /// What GRUB reads beside its menu.
+    pub beside: Beside,
 }
 
 impl Default for Installed {
     fn default() -> Self {
         let because = "no other was found".to_owned();
-        Self { loader: &BootEntriesOnly, because, entry_point: None, boot_uuid: None }
+        let beside = Beside::default();
+        Self { loader: &BootEntriesOnly, because, entry_point: None, boot_uuid: None, beside }
     }
 }
 
@@ -190,12 +193,15 @@ impl Installed {
 /// The loader to write for: what the configuration says, or what is found in `/boot`.
 pub fn select(choice: Choice, boot: BorrowedFd<'_>) -> Result<Installed> {
     let found = detect(boot)?;
+    let grub = grub_point(boot, found.as_ref())?;
     let (choice, because) = match (choice, &found) {
         (Choice::Auto, _) if cfg!(target_arch = "s390x") => {
             (Choice::Zipl, "it is the one of this architecture".to_owned())
         }
         (Choice::Auto, Some((found, path))) => (*found, format!("/boot/{path} is there")),
-        (Choice::Auto, None) => return Ok(Installed::default()),
+        (Choice::Auto, None) => {
+            return Ok(Installed { beside: beside(boot, grub.as_ref()), ..Installed::default() });
+        }
         (chosen, _) => (chosen, "[sysroot] bootloader says so".to_owned()),
     };
     let loader: &'static dyn Loader = match choice {
@@ -209,10 +215,27 @@ pub fn select(choice: Choice, boot: BorrowedFd<'_>) -> Result<Installed> {
     };
     // Of a loader that was named its file is known only if it is the one that is found, too.
     let path = found.filter(|(found, path)| *found == choice && !path.starts_with("loader/"));
-    let entry_point = path.map(|(_, path)| read_entry_point(boot, path)).transpose()?;
+    let entry_point = match (path, &grub) {
+        (Some((Choice::Grub2, _)), Some(point)) => Some(point.clone()),
+        (path, _) => path.map(|(_, path)| read_entry_point(boot, path)).transpose()?,
+    };
     let elsewhere = entry_point.as_ref().is_some_and(|point| point.path.starts_with("efi/"));
     let boot_uuid = if elsewhere { uuid(boot)? } else { None };
-    Ok(Installed { loader, because, entry_point, boot_uuid })
+    Ok(Installed { loader, because, entry_point, boot_uuid, beside: beside(boot, grub.as_ref()) })
+}
+
+/// The file where GRUB begins, whichever loader is written for: the one that is found or, where bootupd has installed it, its own.
+fn grub_point(boot: BorrowedFd<'_>, found: Option<&(Choice, String)>) -> Result<Option<EntryPoint>> {
+    let path = match found {
+        Some((Choice::Grub2, path)) if path != MENU => path,
+        None if grub_reads_entries(boot)? => "grub2/grub.cfg",
+        _ => return Ok(None),
+    };
+    read_entry_point(boot, path.to_owned()).map(Some)
+}
+
+fn beside(boot: BorrowedFd<'_>, grub: Option<&EntryPoint>) -> Beside {
+    grub.map(|point| Beside::read(boot, point)).unwrap_or_default()
 }
 
 fn read_entry_point(boot: BorrowedFd<'_>, path: String) -> Result<EntryPoint> {

@@ -11,10 +11,10 @@ use prepare_root::resolve::resolve;
 use rustix::fs::AtFlags;
 use serde::Serialize;
 
-use super::{Reads, Shown, ShownEntry};
-use crate::apply::Pending;
+use super::{Beside, Installed, Reads, Shown, ShownEntry, grub2};
+use crate::apply::unfinished;
 use crate::plan::Settings;
-use crate::state::{BootState, Places};
+use crate::state::{BootState, Places, PresentEntry};
 
 /// What a boot loader makes of a system.
 #[derive(Debug, Clone, Serialize)]
@@ -51,6 +51,9 @@ pub struct ReportedEntry {
     pub deployment: Option<String>,
 }
 
+const NOT_UPDATED: &str =
+    "The boot loader was not updated after the last change, and may still boot from the entries before it";
+
 /// Reads a system as its boot loader does.
 #[fn_error_context::context("Reading what the boot loader reads")]
 pub fn examine(places: Places<'_>, settings: &Settings) -> Result<Report> {
@@ -61,24 +64,9 @@ pub fn examine(places: Places<'_>, settings: &Settings) -> Result<Report> {
     problems.extend(state.check().err().map(|error| error.to_string()));
     problems.extend(state.unreadable.iter().skip(1).map(|bad| format!("/boot/{} {}", bad.path, bad.reason)));
 
-    let native = installed.loader.file().and_then(|name| state.foreign.iter().find(|file| file.path == name));
     let first_file = installed.entry_point.as_ref();
-    let shown = match (reads, first_file, native) {
-        (Reads::OurFile, _, Some(file)) => installed.loader.parse(&file.text),
-        (Reads::OurFile, _, None) => {
-            let name = installed.loader.file().unwrap_or_default();
-            problems.push(format!("There is no /boot/loader/{name}, which the boot loader reads"));
-            Shown::default()
-        }
-        (Reads::Replaceable | Reads::Others, Some(point), _) => {
-            problems.push(format!(
-                "The boot loader reads /boot/{}, which does not lead to the chosen entries",
-                point.path
-            ));
-            installed.loader.parse(&point.text)
-        }
-        _ => from_entries(&state),
-    };
+    let (shown, problem) = what_it_shows(&state, installed);
+    problems.extend(problem);
     let names: Vec<String> = shown.entries.iter().map(|entry| entry.title.clone()).collect();
     let mut titles = BTreeSet::new();
     problems.extend(
@@ -104,10 +92,12 @@ pub fn examine(places: Places<'_>, settings: &Settings) -> Result<Report> {
             deployment: deployment.map(|path| path.to_string()),
         });
     }
-    problems.extend(disagreements(&state, &entries));
-    let unfinished = Pending::of(places)?.map(|pending| pending.reason);
+    problems.extend(disagreements(&state, &entries, shown.chosen_by.as_deref()));
+    let unfinished = unfinished(places)?;
     problems.extend(
-        unfinished.iter().map(|reason| format!("It may still boot from the former entries: {reason}")),
+        unfinished
+            .iter()
+            .map(|reason| format!("{NOT_UPDATED}: {reason}; mend that, and run `ostree admin cleanup`")),
     );
     Ok(Report {
         loader: installed.loader.name(),
@@ -121,8 +111,55 @@ pub fn examine(places: Places<'_>, settings: &Settings) -> Result<Report> {
     })
 }
 
+/// The menu, and what keeps it from being the one that was made.
+fn what_it_shows(state: &BootState, installed: &Installed) -> (Shown, Option<String>) {
+    let (loader, beside) = (installed.loader, &installed.beside);
+    let native = loader.file().and_then(|name| state.foreign.iter().find(|file| file.path == name));
+    match (installed.reads(), &installed.entry_point, native) {
+        (Reads::OurFile, _, Some(file)) => (loader.shows(&file.text, beside), None),
+        (Reads::OurFile, _, None) => {
+            let name = loader.file().unwrap_or_default();
+            let problem = format!("There is no /boot/loader/{name}, which the boot loader reads");
+            (Shown::default(), Some(problem))
+        }
+        (Reads::Replaceable | Reads::Others, Some(point), _) => {
+            let path = &point.path;
+            let problem =
+                format!("The boot loader reads /boot/{path}, which does not lead to the chosen entries");
+            (loader.shows(&point.text, beside), Some(problem))
+        }
+        _ => (from_entries(state, beside), None),
+    }
+}
+
+impl BootState {
+    /// The entry that is started by a loader that sorts by the rules for entries, as systemd-boot and GRUB's `blscfg` do.
+    pub fn first_for_a_loader(&self) -> Option<&PresentEntry> {
+        let mut sorted: Vec<_> = self.entries.iter().collect();
+        bls::sort(&mut sorted, |entry| (&entry.name, &entry.entry));
+        sorted.first().copied()
+    }
+}
+
+/// What the boot loader boots in place of the entry that the rules for boot entries put first, and what says so; `None` where it boots
+/// that one, or has nothing to go by but those rules. Reads nothing but what is given.
+pub fn boots_elsewhere(state: &BootState, installed: &Installed) -> Option<String> {
+    let first = state.first_for_a_loader()?;
+    let (shown, problem) = what_it_shows(state, installed);
+    let Some(entry) = shown.default.and_then(|index| shown.entries.get(index)) else {
+        return problem.or_else(|| Some("The boot loader shows nothing that it could boot".to_owned()));
+    };
+    let target = |options: &str| KernelArgs::parse(options).last("ostree").flatten().map(str::to_owned);
+    if target(&entry.options) == target(&first.entry.options()) {
+        return None;
+    }
+    let own = (installed.reads() != Reads::BootEntries).then(|| "its own configuration says so".to_owned());
+    let why = shown.chosen_by.or(problem).or(own)?;
+    Some(format!("The boot loader boots {:?}, which is not what ostree puts first: {why}", entry.title))
+}
+
 /// The entries as loaders sort them that read them.
-fn from_entries(state: &BootState) -> Shown {
+fn from_entries(state: &BootState, beside: &Beside) -> Shown {
     let mut all: Vec<(EntryName, Entry)> =
         state.entries.iter().map(|entry| (entry.name.clone(), entry.entry.clone())).collect();
     for file in &state.foreign {
@@ -138,7 +175,10 @@ fn from_entries(state: &BootState) -> Shown {
         options: entry.options(),
     };
     let entries: Vec<ShownEntry> = all.iter().map(shown).collect();
-    Shown { default: (!entries.is_empty()).then_some(0), entries }
+    let names: Vec<_> =
+        all.iter().zip(&entries).map(|((name, _), entry)| (entry.title.clone(), name.to_string())).collect();
+    let (default, chosen_by) = grub2::default_of_entries(beside, &names);
+    Shown { default, entries, chosen_by }
 }
 
 /// The deployment that an entry of ours leads to, by the rules of the initramfs.
@@ -187,7 +227,7 @@ fn exists(places: Places<'_>, below: &str) -> bool {
 }
 
 /// Where `ostree admin status` says something else than the loader does.
-fn disagreements(state: &BootState, entries: &[ReportedEntry]) -> Vec<String> {
+fn disagreements(state: &BootState, entries: &[ReportedEntry], chosen_by: Option<&str>) -> Vec<String> {
     let planned: Vec<String> =
         state.entries.iter().filter_map(|entry| entry.deployment.as_ref()).map(ToString::to_string).collect();
     let shown: Vec<String> = entries.iter().filter_map(|entry| entry.deployment.clone()).collect();
@@ -204,8 +244,9 @@ fn disagreements(state: &BootState, entries: &[ReportedEntry]) -> Vec<String> {
     let default = entries.iter().find(|entry| entry.default);
     match (default, planned.first()) {
         (Some(entry), Some(first)) if entry.deployment.as_ref() != Some(first) => problems.push(format!(
-            "`ostree admin status` says that {first} is booted next, and the boot loader boots {:?}",
-            entry.shown.title
+            "`ostree admin status` says that {first} is booted next, and the boot loader boots {:?}{}",
+            entry.shown.title,
+            chosen_by.map(|why| format!(": {why}")).unwrap_or_default()
         )),
         (None, Some(_)) => problems.push("The boot loader has no default entry".to_owned()),
         _ => {}

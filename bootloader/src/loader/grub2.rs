@@ -12,15 +12,19 @@
 
 mod entry_point;
 mod generate;
+mod menu;
 mod script;
+mod settings;
 
 use formats::bls::Entry;
 use formats::kernel_args::KernelArgs;
 
-use super::{AfterSwitch, Installed, Loader, LoaderError, Menu, MenuItem, Reads, Shown};
+use super::{AfterSwitch, Beside, Installed, Loader, LoaderError, Menu, MenuItem, Reads, Shown};
 use crate::plan::NewFile;
 
+pub(super) use entry_point::directory;
 pub use generate::{Generator, generate};
+pub(super) use script::default_of_entries;
 
 /// GRUB with a configuration.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +70,11 @@ impl Loader for Grub2 {
     }
 
     fn parse(&self, text: &str) -> Shown {
-        script::parse(text)
+        script::parse(text, &Beside::default())
+    }
+
+    fn shows(&self, text: &str, beside: &Beside) -> Shown {
+        script::parse(text, beside)
     }
 
     fn reads(&self, link: Option<&str>, text: &str) -> Reads {

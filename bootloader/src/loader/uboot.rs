@@ -62,7 +62,7 @@ impl Loader for Uboot {
             Some(ShownEntry { title, linux, initrd, devicetree: value("fdt_file"), options })
         };
         let entries: Vec<ShownEntry> = (0..).map_while(entry).collect();
-        Shown { default: (!entries.is_empty()).then_some(0), entries }
+        Shown { default: (!entries.is_empty()).then_some(0), entries, chosen_by: None }
     }
 }
 

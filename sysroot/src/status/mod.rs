@@ -4,6 +4,7 @@
 //!
 //! The keys of the JSON form are described in `docs/status.md`; a test compares.
 
+mod loader;
 mod next_boot;
 mod notes;
 mod text;
@@ -113,6 +114,7 @@ impl Sysroot {
         let rows = loaded.deployments.iter().enumerate();
         let mut notes = notes::of(&loaded, failure.as_deref(), told.as_deref(), &left_behind);
         notes.extend(self.etc_conflict_notes(&loaded));
+        notes.extend(self.loader_note(&loaded));
         Ok(Status {
             schema: 1,
             deployments: rows.map(|(index, d)| self.row(&loaded, index, d, places)).collect(),

@@ -2,7 +2,6 @@
 //! What the next boot starts, and why.
 
 use bootloader::PresentEntry;
-use formats::bls;
 use formats::staged::Staged;
 use serde::Serialize;
 
@@ -46,7 +45,7 @@ impl NextBoot {
     /// Of what is there. `failed`: whether the last finalization failed.
     pub(super) fn of(loaded: &Loaded, failed: bool) -> Self {
         let default = loaded.deployments.iter().position(|d| !d.staged && !d.unlisted);
-        let first = first_for_a_loader(&loaded.boot.entries);
+        let first = loaded.boot.first_for_a_loader();
         let locked = loaded.staged.as_ref().map(|record| record.locked);
         if let Some(record) = loaded.staged.as_ref().filter(|record| !record.locked) {
             return Self::after_shutdown(loaded, record);
@@ -103,13 +102,6 @@ fn because_it_is_first(loaded: &Loaded, default: usize) -> &'static str {
         _ if running => "it is first in the boot menu, in front of the running system",
         _ => "it is first in the boot menu",
     }
-}
-
-/// The entry that is started by a loader that sorts by the rules for entries, as systemd-boot and GRUB's `blscfg` do.
-fn first_for_a_loader(entries: &[PresentEntry]) -> Option<&PresentEntry> {
-    let mut sorted: Vec<_> = entries.iter().collect();
-    bls::sort(&mut sorted, |entry| (&entry.name, &entry.entry));
-    sorted.first().copied()
 }
 
 fn loader_order(loaded: &Loaded, default: usize, first: &PresentEntry) -> String {

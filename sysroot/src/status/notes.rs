@@ -47,6 +47,10 @@ pub enum Topic {
     ForeignEntryFirst,
     /// The last change of the boot menu may not be seen by a boot loader.
     SwitchUnproven,
+    /// A tool or a file of the boot loader was not brought up to date after the last change of the boot menu.
+    LoaderNotUpdated,
+    /// The boot loader's own configuration, or what it keeps between boots, leads to another entry.
+    LoaderElsewhere,
 }
 
 /// All of them, a line each. `failure`: why the last finalization failed; `told`: the same, where the update is staged again; `left_behind`: what was changed in `/etc` and is

@@ -5,7 +5,7 @@
 //! only afterwards; so at each moment there is one menu, and what that names is there.
 
 use super::script;
-use crate::loader::{AfterSwitch, EntryPoint, Installed, LoaderError, Reads};
+use crate::loader::{AfterSwitch, Beside, EntryPoint, Installed, LoaderError, Reads};
 
 /// The menu, as seen from `/boot`.
 const MENU: &str = "loader/grub.cfg";
@@ -25,8 +25,21 @@ pub(super) fn reads(link: Option<&str>, text: &str) -> Reads {
         return Reads::BootEntries;
     }
     // Sub-menus, chain loading and other systems show as entries without `ostree=`.
-    let others = script::parse(text).entries.iter().any(|entry| !entry.is_ours());
+    let others = script::parse(text, &Beside::default()).entries.iter().any(|entry| !entry.is_ours());
     if others || !is_generated(text) { Reads::Others } else { Reads::Replaceable }
+}
+
+/// GRUB's own directory, below `/boot`, once it reads this file: where the file is, unless that names another one, as the file on an
+/// EFI partition does.
+pub(in crate::loader) fn directory(path: &str, text: &str) -> String {
+    let commands = script::commands(text);
+    let prefix =
+        commands.iter().rev().find_map(|words| words.iter().find_map(|word| word.strip_prefix("prefix=")));
+    let named = prefix.map(|prefix| {
+        prefix.rsplit(')').next().unwrap_or(prefix).trim_start_matches("/boot").trim_matches('/')
+    });
+    let beside = || path.rsplit_once('/').map_or("", |(dir, _)| dir);
+    named.filter(|dir| ["grub", "grub2"].contains(dir)).unwrap_or_else(beside).to_owned()
 }
 
 /// What `grub-mkconfig` or ostree have written, and a file with nothing in it.
@@ -95,5 +108,22 @@ mod tests {
             assert_eq!(reads(link, text), expected, "{text}");
         }
         assert!(stub.len() <= 512);
+    }
+
+    #[test]
+    fn the_directory_is_where_it_begins_or_what_it_names() {
+        for (path, text, dir) in [
+            ("grub/grub.cfg", "", "grub"),
+            ("grub2/grub.cfg", "set prefix=/boot/elsewhere\n", "grub2"),
+            ("efi/EFI/debian/grub.cfg", &*stub(None), "efi/EFI/debian"),
+            (
+                "efi/EFI/debian/grub.cfg",
+                "set prefix=($root)'/boot/grub'\nconfigfile $prefix/grub.cfg\n",
+                "grub",
+            ),
+            ("efi/EFI/fedora/grub.cfg", "set prefix=($dev)/grub2\nexport $prefix\n", "grub2"),
+        ] {
+            assert_eq!(directory(path, text), dir, "{text}");
+        }
     }
 }
