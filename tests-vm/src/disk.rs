@@ -12,7 +12,9 @@ use fn_error_context::context;
 use crate::boot_entry::BootEntry;
 use crate::command;
 use crate::environment::Environment;
+use crate::guest;
 use crate::image::Commit;
+use crate::machine::Start;
 
 /// A file system in an image.
 #[derive(Debug, Clone)]
@@ -107,6 +109,15 @@ impl Disk {
         let boot = self.image.with_file_name("boot.raw");
         self.run(include_str!("../host/separate-boot.sh"), &[boot.as_os_str(), OsStr::new(options)])?;
         open(self.image, Some(boot))
+    }
+
+    /// Starts the best entry with the scenario's unit; these archives stand behind its initramfs.
+    pub(crate) fn start(&self, more: &[Vec<u8>]) -> Start {
+        Start::Kernel {
+            kernel: self.kernel.clone(),
+            initrd: [std::slice::from_ref(&self.initrd), more].concat(),
+            arguments: format!("{} {} {}", self.entry.options, guest::ARGUMENTS, guest::SCENARIO_ARGUMENTS),
+        }
     }
 
     /// The images with their serials.

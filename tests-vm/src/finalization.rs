@@ -19,7 +19,7 @@ use crate::budget::Tier;
 use crate::disk::{self, Disk};
 use crate::environment::Environment;
 use crate::image::{self, Commit};
-use crate::machine::{Machine, Start};
+use crate::machine::Machine;
 use crate::{command, guest, payload, peer};
 
 /// Boots of each side.
@@ -130,11 +130,7 @@ fn one(side: &Side, directory: &Path) -> Result<Duration> {
     disks.push((payload::pack(&directory, SCRIPT, &[])?, "payload"));
     let machine = Machine {
         directory: directory.clone(),
-        start: Start::Kernel {
-            kernel: disk.kernel.clone(),
-            initrd: vec![disk.initrd.clone()],
-            arguments: format!("{} {} {}", disk.entry.options, guest::ARGUMENTS, guest::SCENARIO_ARGUMENTS),
-        },
+        start: disk.start(&[]),
         disks,
         credentials: guest::ORDERLY_CREDENTIALS.to_vec(),
     };

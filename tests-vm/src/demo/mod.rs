@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use crate::budget::Tier;
 use crate::disk::{self, Disk};
 use crate::environment::Environment;
-use crate::machine::{Machine, Start};
+use crate::machine::Machine;
 use crate::{guest, image, payload};
 use tell::Teller;
 
@@ -80,11 +80,7 @@ fn boot(disk: Disk, directory: &Path, script: &str, teller: &mut Teller<impl io:
     disks.extend([(payload, "payload"), (directory.join("updates.raw"), "updates")]);
     let machine = Machine {
         directory: directory.to_owned(),
-        start: Start::Kernel {
-            kernel: disk.kernel.clone(),
-            initrd: vec![disk.initrd.clone()],
-            arguments: format!("{} {} {}", disk.entry.options, guest::ARGUMENTS, guest::SCENARIO_ARGUMENTS),
-        },
+        start: disk.start(&[]),
         disks,
         credentials: guest::ORDERLY_CREDENTIALS.to_vec(),
     };

@@ -7,8 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::{BootLoader, Layout, WholeDisk};
-use crate::firmware::Firmware;
+use super::{BootLoader, WholeDisk};
 
 /// Starts the active partition; of Debian's package syslinux-common.
 const MBR: &str = "/usr/lib/syslinux/mbr/mbr.bin";
@@ -20,14 +19,6 @@ pub(crate) struct Extlinux;
 impl BootLoader for Extlinux {
     fn kind(&self) -> &'static str {
         "syslinux"
-    }
-
-    fn firmware(&self) -> Firmware {
-        Firmware::Bios
-    }
-
-    fn layout(&self) -> Layout {
-        Layout::with(&[])
     }
 
     /// It knows ext4 as that was at first.

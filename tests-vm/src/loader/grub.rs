@@ -104,10 +104,6 @@ impl BootLoader for GrubBios {
         "grub2"
     }
 
-    fn firmware(&self) -> Firmware {
-        Firmware::Bios
-    }
-
     fn layout(&self) -> Layout {
         Layout::with(if self.own_boot { &[(Role::Boot, 256)] } else { &[] })
     }

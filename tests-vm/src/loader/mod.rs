@@ -38,10 +38,14 @@ pub(crate) trait BootLoader {
     fn kind(&self) -> &'static str;
 
     /// What starts it.
-    fn firmware(&self) -> Firmware;
+    fn firmware(&self) -> Firmware {
+        Firmware::Bios
+    }
 
     /// How its disk is divided.
-    fn layout(&self) -> Layout;
+    fn layout(&self) -> Layout {
+        Layout::with(&[])
+    }
 
     /// What `mkfs.ext4(8)` has to leave out, for it to read what is left.
     fn features(&self) -> &'static str {

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::{BootLoader, Layout, WholeDisk, grub, package};
+use super::{BootLoader, WholeDisk, grub, package};
 use crate::environment::Environment;
-use crate::firmware::Firmware;
 
 /// GRUB 2.14 for a BIOS, which reads the boot entries.
 #[derive(Debug)]
@@ -37,14 +36,6 @@ const GRUB_CFG: &str = "blscfg --path /boot/loader/entries\nsource ${prefix}/cus
 impl BootLoader for NewerGrub {
     fn kind(&self) -> &'static str {
         "grub2"
-    }
-
-    fn firmware(&self) -> Firmware {
-        Firmware::Bios
-    }
-
-    fn layout(&self) -> Layout {
-        Layout::with(&[])
     }
 
     fn prepare(&self) -> String {

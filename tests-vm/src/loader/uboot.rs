@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::{BootLoader, Layout, WholeDisk, package};
+use super::{BootLoader, WholeDisk, package};
 use crate::environment::Environment;
 use crate::firmware::Firmware;
 use crate::typist::Answer;
@@ -32,10 +32,6 @@ impl BootLoader for Uboot {
 
     fn firmware(&self) -> Firmware {
         Firmware::Uboot(self.rom.clone())
-    }
-
-    fn layout(&self) -> Layout {
-        Layout::with(&[])
     }
 
     fn prepare(&self) -> String {

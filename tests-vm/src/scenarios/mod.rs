@@ -29,7 +29,6 @@ use crate::budget;
 use crate::disk::{self, Disk};
 use crate::environment::Environment;
 use crate::image::{self, Commit, Tree};
-use crate::loader::{Extlinux, GrubBios, NewerGrub, Uboot};
 use crate::small;
 
 /// Asks for the scenarios that are beyond the boot budget, too.
@@ -74,15 +73,11 @@ fn all() -> Vec<Scenario> {
         usual("busybox_initrd", busybox_initrd::run),
         usual("dracut_full_boot", dracut_full_boot::run),
         usual("loaders::extlinux", loaders::extlinux),
-        extra("loaders::full::extlinux", |bench| loaders::full_boot(bench, &Extlinux)),
-        extra("loaders::full::grub_bios", |bench| loaders::full_boot(bench, &GrubBios { own_boot: true })),
-        extra("loaders::full::grub_bios_on_root", |bench| {
-            loaders::full_boot(bench, &GrubBios { own_boot: false })
-        }),
-        extra("loaders::full::grub_entries", |bench| {
-            loaders::full_boot(bench, &NewerGrub::fetch(&bench.environment)?)
-        }),
-        extra("loaders::full::uboot", |bench| loaders::full_boot(bench, &Uboot::fetch(&bench.environment)?)),
+        extra("loaders::full::extlinux", loaders::full::extlinux),
+        extra("loaders::full::grub_bios", loaders::full::grub_bios),
+        extra("loaders::full::grub_bios_on_root", loaders::full::grub_bios_on_root),
+        extra("loaders::full::grub_entries", loaders::full::grub_entries),
+        extra("loaders::full::uboot", loaders::full::uboot),
         usual("loaders::grub_bios", loaders::grub_bios),
         usual("loaders::grub_bios_on_root", loaders::grub_bios_on_root),
         usual("loaders::grub_efi", loaders::grub_efi),

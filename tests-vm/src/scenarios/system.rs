@@ -11,7 +11,7 @@ use super::Bench;
 use super::expect::{self, check};
 use crate::budget::Tier;
 use crate::disk::Disk;
-use crate::machine::{Boot, Machine, Start};
+use crate::machine::{Boot, Machine};
 use crate::report::Report;
 use crate::{command, guest, payload};
 
@@ -64,16 +64,7 @@ pub(super) fn machine(
     let payload = payload::pack(&bench.directory, script, extras.parts)?;
     let mut disks = disk.images();
     disks.push((payload, "payload"));
-    Ok(Machine {
-        directory: bench.directory.clone(),
-        start: Start::Kernel {
-            kernel: disk.kernel.clone(),
-            initrd: [std::slice::from_ref(&disk.initrd), extras.initrd].concat(),
-            arguments: format!("{} {} {}", disk.entry.options, guest::ARGUMENTS, guest::SCENARIO_ARGUMENTS),
-        },
-        disks,
-        credentials,
-    })
+    Ok(Machine { directory: bench.directory.clone(), start: disk.start(extras.initrd), disks, credentials })
 }
 
 /// All units are well.

@@ -3,16 +3,35 @@
 
 use anyhow::Result;
 
-use super::{BootLoader, Machine, Start, WholeDisk, loader};
+use super::{BootLoader, Extlinux, GrubBios, Machine, NewerGrub, Uboot, WholeDisk, loader, machine};
 use crate::budget::Tier;
 use crate::guest;
 use crate::machine::Boot;
-use crate::payload;
 use crate::report::Report;
 use crate::scenarios::{Bench, expect, menu, system};
 
+pub(in crate::scenarios) fn extlinux(bench: &Bench) -> Result<()> {
+    check(bench, &Extlinux)
+}
+
+pub(in crate::scenarios) fn grub_bios(bench: &Bench) -> Result<()> {
+    check(bench, &GrubBios { own_boot: true })
+}
+
+pub(in crate::scenarios) fn grub_bios_on_root(bench: &Bench) -> Result<()> {
+    check(bench, &GrubBios { own_boot: false })
+}
+
+pub(in crate::scenarios) fn grub_entries(bench: &Bench) -> Result<()> {
+    check(bench, &NewerGrub::fetch(&bench.environment)?)
+}
+
+pub(in crate::scenarios) fn uboot(bench: &Bench) -> Result<()> {
+    check(bench, &Uboot::fetch(&bench.environment)?)
+}
+
 /// All units are well, and our tools see what the loader sees.
-pub(in crate::scenarios) fn run(bench: &Bench, loader: &dyn BootLoader) -> Result<()> {
+fn check(bench: &Bench, loader: &dyn BootLoader) -> Result<()> {
     let commit = &bench.prepared()?.commit;
     let disk = loader::install(loader, &bench.environment, commit, &bench.directory)?;
     let verify = if disk.has_boot() { MOUNT } else { "" };
@@ -31,12 +50,9 @@ done";
 
 /// Starts the disk with a script; all units are well.
 pub(super) fn boot(bench: &Bench, loader: &dyn BootLoader, disk: &WholeDisk, script: &str) -> Result<Report> {
-    let payload = payload::pack(&bench.directory, &[system::STATE, script].concat(), &[])?;
     let machine = Machine {
-        directory: bench.directory.clone(),
-        start: Start::Loader { firmware: loader.firmware(), answers: loader.answers() },
-        disks: vec![(disk.image.clone(), "root"), (payload, "payload")],
         credentials: guest::ORDERLY_CREDENTIALS.to_vec(),
+        ..machine(bench, loader, disk, &[system::STATE, script].concat(), &[])?
     };
     let Boot { report, duration, .. } = machine.boot_and_keep(Tier::FullBoot, system::LIMIT)?;
     println!("Debian by {} and {}: {:.1} s", loader.firmware(), loader.kind(), duration.as_secs_f64());

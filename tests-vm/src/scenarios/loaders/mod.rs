@@ -2,7 +2,7 @@
 //! Real boot loaders: each starts what our tools have put on its disk. An upgrade boots the new version, a rollback the
 //! old one, by the entry that is started if nobody chooses. With the small system, whose boots cost seconds.
 
-mod full;
+pub(super) mod full;
 mod migration;
 mod partition;
 
@@ -22,7 +22,6 @@ use crate::payload;
 use crate::report::Report;
 use crate::typist::Answer;
 
-pub(super) use full::run as full_boot;
 pub(super) use migration::run as migration;
 pub(super) use partition::run as mounted_esp;
 
@@ -123,8 +122,23 @@ fn start(
     script: &str,
     answers: &[Answer],
 ) -> Result<Started> {
+    let machine = machine(bench, loader, disk, script, answers)?;
+    let Boot { report, duration, .. } = machine.boot_and_keep(Tier::Busybox, LIMIT)?;
+    println!("{} by {}: {:.1} s", loader.kind(), loader.firmware(), duration.as_secs_f64());
+    let screen = fs::read(bench.directory.join("console.txt")).context("Reading the console")?;
+    Ok(Started { report, screen: String::from_utf8_lossy(&screen).into_owned() })
+}
+
+/// The machine whose disk has the loader and the script.
+fn machine(
+    bench: &Bench,
+    loader: &dyn BootLoader,
+    disk: &WholeDisk,
+    script: &str,
+    answers: &[Answer],
+) -> Result<Machine> {
     let payload = payload::pack(&bench.directory, script, &[])?;
-    let machine = Machine {
+    Ok(Machine {
         directory: bench.directory.clone(),
         start: Start::Loader {
             firmware: loader.firmware(),
@@ -132,11 +146,7 @@ fn start(
         },
         disks: vec![(disk.image.clone(), "root"), (payload, "payload")],
         credentials: Vec::new(),
-    };
-    let Boot { report, duration, .. } = machine.boot_and_keep(Tier::Busybox, LIMIT)?;
-    println!("{} by {}: {:.1} s", loader.kind(), loader.firmware(), duration.as_secs_f64());
-    let screen = fs::read(bench.directory.join("console.txt")).context("Reading the console")?;
-    Ok(Started { report, screen: String::from_utf8_lossy(&screen).into_owned() })
+    })
 }
 
 /// This version runs, and our tools see what the loader sees.
