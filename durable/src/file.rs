@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Context, Result};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::directory::sync_dir;
@@ -72,18 +72,16 @@ impl<'a> Draft<'a> {
         self.sync()?;
         match self.temporary.take() {
             None => link_by_descriptor(self.file.as_fd(), self.dir, self.name)?,
-            Some(temporary) => {
-                let linked = rustix::fs::linkat(self.dir, &temporary, self.dir, self.name, AtFlags::empty());
-                rustix::fs::unlinkat(self.dir, &temporary, AtFlags::empty())?;
-                linked?;
-            }
+            Some(temporary) => rename_to_free(self.dir, &temporary, self.name)?,
         }
         sync_dir(self.dir)
     }
 
     /// Gives the file its name, over whatever has it.
     pub(crate) fn publish_over(&mut self) -> Result<()> {
-        self.sync()?;
+        if !Mutant::ReplacedUnsynced.is_on() {
+            self.sync()?;
+        }
         let temporary = match self.temporary.take() {
             Some(temporary) => temporary,
             None => {
@@ -158,6 +156,23 @@ fn link_by_descriptor(file: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &str) -> 
     }
 }
 
+/// Renames to a name that must be free; else nothing is left of the file. FAT has no other way, as it has no hard links; NFS
+/// has these alone.
+fn rename_to_free(dir: BorrowedFd<'_>, temporary: &str, name: &str) -> Result<()> {
+    match rustix::fs::renameat_with(dir, temporary, dir, name, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            let linked = rustix::fs::linkat(dir, temporary, dir, name, AtFlags::empty());
+            rustix::fs::unlinkat(dir, temporary, AtFlags::empty())?;
+            Ok(linked?)
+        }
+        Err(err) => {
+            let _ = rustix::fs::unlinkat(dir, temporary, AtFlags::empty());
+            Err(err.into())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +191,21 @@ mod tests {
         assert_eq!(std::fs::read(temp.path().join("a")).unwrap(), b"three");
         assert_eq!(std::fs::metadata(temp.path().join("a")).unwrap().permissions().mode() & 0o7777, 0o644);
         assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_temporary_name_becomes_one_that_is_free_and_no_other() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = std::fs::File::open(temp.path()).unwrap();
+        let put = |contents: &str| {
+            std::fs::write(temp.path().join("a.tmp"), contents).unwrap();
+            rename_to_free(dir.as_fd(), "a.tmp", "a")
+        };
+        put("one").unwrap();
+        let err = put("two").unwrap_err();
+        assert_eq!(format!("{err:#}"), "File exists (os error 17)");
+        assert_eq!(std::fs::read(temp.path().join("a")).unwrap(), b"one");
+        assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 1, "nothing is left of the other");
     }
 
     #[test]

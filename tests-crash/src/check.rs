@@ -136,7 +136,7 @@ impl<'a> Checker<'a> {
                         found.extend(self.run_peer(&replayed, &root)?);
                         self.known.peer += 1;
                     }
-                    found.extend(self.run_programs(&seen, &replayed, &root)?);
+                    found.extend(self.run_programs(&seen, (&replayed, &snapshot), &root)?);
                     self.known.answers.insert(key, found.clone());
                     found
                 }
@@ -162,14 +162,19 @@ impl<'a> Checker<'a> {
     }
 
     /// What only programs can tell.
-    fn run_programs(&self, seen: &Menu, replayed: &Menu, root: &Path) -> Result<Vec<Problem>> {
+    fn run_programs(
+        &self,
+        seen: &Menu,
+        (replayed, snapshot): (&Menu, &Snapshot),
+        root: &Path,
+    ) -> Result<Vec<Problem>> {
         let mut problems = self.rules.plan_problems(seen, root)?;
         let out = self.directory.join("out");
         // Later than a second after anything was written: see `Session::boot`.
         let booted = seen.entries.first().filter(|_| self.rules.operation.booted);
         let mut session = Session::start(self.rules.kit, root, booted, &out)?;
         let mut lines = vec!["ostree --repo=$REPO fsck -q"];
-        lines.extend(self.rules.again(replayed)?);
+        lines.extend(self.rules.again(replayed, snapshot)?);
         lines.push(self.rules.operation.finally);
         for line in lines {
             let done = session.run(line)?;

@@ -88,7 +88,9 @@ impl Kit {
             Self { directory: directory.to_owned(), peer: programs.peer.clone(), commits: BTreeMap::new() };
         let installed = &programs.installed;
         kit.copy(&installed.join("usr/bin/ostree"), "ostree")?;
-        kit.copy(&installed.join("usr/lib/ostree/ostree-boot-good"), "ostree-boot-good")?;
+        for name in ["ostree-boot-complete", "ostree-boot-good"] {
+            kit.copy(&installed.join("usr/lib/ostree").join(name), name)?;
+        }
         kit.copy(&programs.with_faults, "ostree-with-faults")?;
         kit.script("systemctl", "exit 0")?;
         kit.script("peer", &peer_command("ostree"))?;

@@ -66,6 +66,13 @@ pub const MUTANTS: &[Mutant] = &[
         rows: &[("pull-local", EXT4), ("commit", EXT4), ("pull-local", XFS)],
     },
     Mutant {
+        name: "replaced-unsynced",
+        fault: "replaced-unsynced",
+        about: "the record of a staged deployment gets its name before its contents are on the disk",
+        in_window: false,
+        rows: &[("stage", EXT4), ("stage", XFS)],
+    },
+    Mutant {
         name: "no-directory-sync",
         fault: "no-directory-sync",
         about: "names are relied upon that are not on the disk",

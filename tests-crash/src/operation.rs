@@ -12,7 +12,20 @@ pub enum Again {
     Always,
     /// The same commands if the disk shows the old default, else a cleanup: a second time they would do something else.
     IfOld,
+    /// If an update is kept on the disk, in one case of two what the units make of that: it is taken up at boot, and finished
+    /// at shutdown, without being staged again. Else it is staged and finished.
+    TakeUp,
 }
+
+/// What is kept of a staged deployment, below the root.
+pub(crate) const KEPT: &str = "ostree/staged-deployment";
+
+/// An update that is made at shutdown.
+pub(crate) const STAGE: &[&str] = &["ostree admin deploy --stage two", "ostree admin finalize-staged"];
+
+/// The next boot and its shutdown. The first call tells once, by its exit status, what the last finalization failed with.
+pub(crate) const TAKE_UP: &[&str] =
+    &["ostree-boot-complete || ostree-boot-complete", "ostree admin finalize-staged"];
 
 /// Commands, and what they need. All lines are for the shell of a [`Session`](crate::session::Session): `$REPO` is the
 /// system's repository, `/run/kit/source` has the commits `one` (deployed by most preparations), `two`, `three` (each with a
@@ -35,6 +48,12 @@ pub struct Operation {
     pub finally: &'static str,
     /// Whether Debian's `ostree` has the same commands.
     pub peer: bool,
+    /// Whether it changes `/boot`, so that it matters on what that is.
+    pub in_boot: bool,
+    /// Whether it begins with an entry that is broken, which may stay so until it ends.
+    pub repairs: bool,
+    /// Whether `/etc` of a deployment is changed in place, file by file: each is that of before or that of after.
+    pub by_file: bool,
 }
 
 /// What most operations have in common.
@@ -47,6 +66,9 @@ const USUAL: Operation = Operation {
     again: Again::Always,
     finally: "true",
     peer: true,
+    in_boot: true,
+    repairs: false,
+    by_file: false,
 };
 
 const PULL_ALL: &str = "ostree --repo=$REPO pull-local /run/kit/source one two three same";
@@ -59,6 +81,12 @@ const EDIT_ETC: &str = "cd $OSTREE_SYSROOT/ostree/deploy/testos/deploy/*.0/etc &
 const LEAVE_BEHIND: &str = "cd $OSTREE_SYSROOT && name=$(printf %064d 7) && mkdir boot/ostree/testos-$name && \
                             echo old >boot/ostree/testos-$name/vmlinuz && cd ostree/deploy/testos/deploy && set -- *.0 && \
                             cp -a $1 ${1%.0}.7";
+/// The same in the older of two deployments; the other has what the update brings.
+const EDIT_OLD_ETC: &str = "cd $OSTREE_SYSROOT/ostree/deploy/testos/deploy && cd $(dirname $(grep -l 'default 1' *.0/etc/conf)) && \
+                            echo late >conf && echo late >added && rm d/more";
+/// The kernel of the older deployment loses its end.
+const DAMAGE_KERNEL: &str = "kernel=$(echo $OSTREE_SYSROOT/boot/ostree/*/vmlinuz-6.1.0) && head -c 1000 $kernel >$kernel.new && \
+                             mv $kernel.new $kernel";
 const FOLLOW_MAIN: &str = "ostree admin set-origin r file:///run/kit/source main --set=gpg-verify=false";
 
 /// The update of a system of its usual size, with the commits that only a run with `--full-size` has.
@@ -80,7 +108,18 @@ pub const OPERATIONS: &[Operation] = &[
         name: "stage",
         prepare: &[PULL_ALL, DEPLOY_ONE, EDIT_ETC],
         booted: true,
-        commands: &["ostree admin deploy --stage two", "ostree admin finalize-staged"],
+        commands: STAGE,
+        again: Again::TakeUp,
+        ..USUAL
+    },
+    Operation {
+        name: "take-up",
+        prepare: &[PULL_ALL, DEPLOY_ONE, EDIT_ETC],
+        prepare_booted: &["ostree admin deploy --stage two"],
+        booted: true,
+        commands: &["ostree-boot-complete", "ostree admin finalize-staged"],
+        again: Again::TakeUp,
+        peer: false,
         ..USUAL
     },
     Operation { name: "deploy-booted", booted: true, commands: &["ostree admin deploy two"], ..USUAL },
@@ -97,6 +136,15 @@ pub const OPERATIONS: &[Operation] = &[
         prepare_booted: &[FOLLOW_MAIN],
         booted: true,
         commands: &["ostree admin upgrade"],
+        ..USUAL
+    },
+    Operation {
+        name: "switch",
+        prepare: &[PULL_ONE, DEPLOY_ONE],
+        prepare_booted: &[FOLLOW_MAIN],
+        booted: true,
+        commands: &["ostree admin switch r:two"],
+        again: Again::IfOld,
         ..USUAL
     },
     Operation {
@@ -118,6 +166,40 @@ pub const OPERATIONS: &[Operation] = &[
         commands: &["ostree admin rollback"],
         again: Again::IfOld,
         peer: false,
+        ..USUAL
+    },
+    Operation {
+        name: "set-default",
+        prepare: &[PULL_ALL, DEPLOY_ONE, DEPLOY_TWO],
+        commands: &["ostree admin set-default 1"],
+        again: Again::IfOld,
+        ..USUAL
+    },
+    Operation {
+        name: "pin",
+        commands: &["ostree admin pin 0"],
+        finally: "ostree admin status | grep -q 'Pinned: yes'",
+        in_boot: false,
+        ..USUAL
+    },
+    Operation {
+        name: "etc-merge",
+        prepare: &[PULL_ALL, DEPLOY_ONE, DEPLOY_TWO, EDIT_OLD_ETC],
+        commands: &["ostree admin etc-merge --from 1 --into 0"],
+        finally: "cd $OSTREE_SYSROOT/ostree/deploy && test $(cat */deploy/*.0/etc/added | uniq -c | tr -d ' ') = 2late && \
+                  test -z \"$(find . -name '.#ostree*')\"",
+        peer: false,
+        in_boot: false,
+        by_file: true,
+        ..USUAL
+    },
+    Operation {
+        name: "fsck-boot",
+        prepare: &[PULL_ALL, DEPLOY_ONE, DEPLOY_TWO, DAMAGE_KERNEL],
+        commands: &["ostree admin fsck-boot --repair"],
+        finally: "ostree admin fsck-boot",
+        peer: false,
+        repairs: true,
         ..USUAL
     },
     Operation {

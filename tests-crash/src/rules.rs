@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::kit::{Kit, Programs};
 use crate::menu::{Menu, MenuEntry};
-use crate::operation::{Again, Operation};
+use crate::operation::{Again, KEPT, Operation, STAGE, TAKE_UP};
 use crate::record::Reference;
 use crate::snapshot::{Hash, Node, Snapshot};
 
@@ -72,13 +72,28 @@ impl Rules<'_> {
             return Vec::new();
         }
         let mut problems: Vec<_> = menu.problems.iter().map(|problem| neither(problem.clone())).collect();
-        if problems.is_empty() && !references.iter().any(|reference| reference.menu == *menu) {
+        if problems.is_empty() && !references.iter().any(|reference| self.is_same(menu, &reference.menu)) {
             problems.push(neither(format!("this menu never was: {menu:?}")));
         }
-        for entry in &menu.entries {
+        for entry in menu.entries.iter().filter(|entry| !self.was_broken(entry)) {
             problems.extend(self.entry_problems(entry, root).into_iter().map(neither));
         }
         problems
+    }
+
+    /// Whether two menus are the same, but for the files of an entry that the operation is to repair.
+    fn is_same(&self, menu: &Menu, other: &Menu) -> bool {
+        let is_same = |(one, other): (&MenuEntry, &MenuEntry)| {
+            one == other || one.arguments == other.arguments && self.was_broken(one)
+        };
+        menu.entries.len() == other.entries.len() && menu.entries.iter().zip(&other.entries).all(is_same)
+    }
+
+    /// Whether it is this entry that the operation is to repair.
+    fn was_broken(&self, entry: &MenuEntry) -> bool {
+        let Some(before) = self.references.first().filter(|_| self.operation.repairs) else { return false };
+        let mut entries = before.menu.entries.iter().filter(|old| old.deployment == entry.deployment);
+        entries.any(|old| self.entry_problems(old, &before.snapshot).is_some())
     }
 
     /// Whether the deployment of an entry is complete.
@@ -101,14 +116,18 @@ impl Rules<'_> {
             return Some(format!("{deployment}: kernel and initramfs are not those of its commit"));
         }
         // Its /etc and its origin are those that it had at some moment at which it was in the menu.
+        let is_it = |entry: &MenuEntry| entry.deployment.as_deref() == Some(deployment);
+        let listed = self.references.iter().filter(|reference| reference.menu.entries.iter().any(is_it));
+        let moments: Vec<&Snapshot> = listed.map(|reference| &reference.snapshot).collect();
+        if self.operation.by_file {
+            return of_no_moment(&moments, root, deployment)
+                .map(|path| format!("{path} never was like this"));
+        }
         let mut reasons = Vec::new();
-        for reference in self.references {
-            let listed = reference.menu.entries.iter().any(|e| e.deployment.as_deref() == Some(deployment));
-            if listed {
-                match difference(&reference.snapshot, root, deployment) {
-                    None => return None,
-                    Some(difference) => reasons.push(difference),
-                }
+        for moment in moments {
+            match difference(moment, root, deployment) {
+                None => return None,
+                Some(difference) => reasons.push(difference),
             }
         }
         Some(format!("{deployment}: {}", reasons.pop().unwrap_or_else(|| "was never in the menu".to_owned())))
@@ -131,13 +150,22 @@ impl Rules<'_> {
         Ok(problems)
     }
 
-    /// What is done after the cut.
-    pub(crate) fn again(&self, replayed: &Menu) -> Result<&'static [&'static str]> {
-        let is_new = replayed.entries == self.last()?.menu.entries;
+    /// What is done after the cut, which has left this.
+    pub(crate) fn again(&self, left: &Menu, root: &Snapshot) -> Result<&'static [&'static str]> {
+        let is_new = left.entries == self.last()?.menu.entries;
         Ok(match self.operation.again {
             Again::IfOld if is_new => &["ostree admin cleanup"],
+            Again::TakeUp if self.is_taken_up(root) => TAKE_UP,
+            Again::TakeUp => STAGE,
             _ => self.operation.commands,
         })
+    }
+
+    /// Whether an update that was not finished is left to the units.
+    pub(crate) fn is_taken_up(&self, root: &Snapshot) -> bool {
+        // Which half of the cases it is depends on nothing but what was left.
+        let half = || root.digest().first().is_some_and(|byte| byte % 2 == 0);
+        self.operation.again == Again::TakeUp && root.get(KEPT).is_some() && half()
     }
 
     /// Whether the system is the new one after that.
@@ -147,7 +175,7 @@ impl Rules<'_> {
         let wanted = &self.last()?.menu.entries;
         let count = match self.operation.again {
             // A second deployment of the same commit is one more.
-            Again::Always => 1,
+            Again::Always | Again::TakeUp => 1,
             Again::IfOld => wanted.len().max(menu.entries.len()),
         };
         let is_same = |index: usize| match (menu.entries.get(index), wanted.get(index)) {
@@ -168,6 +196,18 @@ fn boot_file<'a>((path, item): (&'a String, &'a crate::snapshot::Item)) -> Optio
         Node::File(hash) if ["vmlinuz", "initramfs.img"].contains(&name) => Some(hash),
         _ => None,
     }
+}
+
+/// A file that is being carried into the `/etc` of a deployment, until it gets its name.
+const UNFINISHED: &str = "/.#ostree-etc-merge";
+
+/// The first file of a deployment that was not at any of some moments what it is now.
+fn of_no_moment(moments: &[&Snapshot], is: &Snapshot, deployment: &str) -> Option<String> {
+    let paths = moments.iter().flat_map(|moment| moment.below(deployment)).chain(is.below(deployment));
+    let mut paths = paths.map(|(path, _)| format!("{deployment}/{path}"));
+    paths.find(|path| {
+        !path.ends_with(UNFINISHED) && moments.iter().all(|moment| moment.get(path) != is.get(path))
+    })
 }
 
 /// The first thing in which a deployment differs from what it was.

@@ -209,7 +209,7 @@ fn rows(options: &Options) -> Result<Vec<Row>> {
     }
     let mut rows = Vec::new();
     for operation in OPERATIONS {
-        for layout in layouts() {
+        for layout in layouts().into_iter().filter(|layout| operation.in_boot || layout.boot.is_none()) {
             rows.push(Row { operation, layout, side, mutant: None });
         }
     }

@@ -102,7 +102,7 @@ fn place(name: &str, arguments: &str) -> (String, String) {
 }
 
 /// Paths that are not of the system under test: the kernel's, and the programs with what they load at their start.
-const NOT_THE_DISK: [&str; 15] = [
+const NOT_THE_DISK: [&str; 16] = [
     "/proc",
     "/sys",
     "/dev",
@@ -115,6 +115,7 @@ const NOT_THE_DISK: [&str; 15] = [
     "/etc/ld.so.preload",
     "/run/kit/ostree",
     "/run/kit/ostree-with-faults",
+    "/run/kit/ostree-boot-complete",
     "/run/kit/ostree-boot-good",
     "/run/kit/systemctl",
     "/run/out",

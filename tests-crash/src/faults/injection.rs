@@ -215,6 +215,9 @@ pub(super) fn look(system: &mut System<'_>, rules: &Rules<'_>, thorough: bool) -
 
 /// Whether the same commands, now that nothing fails, end as they should: at once, or after the reboot that they ask for.
 pub(super) fn again(system: &mut System<'_>, rules: &Rules<'_>) -> Result<Vec<Problem>> {
+    if rules.is_taken_up(&system.menu()?.0) {
+        system.reboot()?;
+    }
     let mut done = run_again(system, rules)?;
     if done.asks_for_reboot() {
         system.reboot()?;
@@ -228,7 +231,8 @@ pub(super) fn again(system: &mut System<'_>, rules: &Rules<'_>) -> Result<Vec<Pr
 
 /// Up to the first that fails.
 fn run_again(system: &mut System<'_>, rules: &Rules<'_>) -> Result<Done> {
-    let lines = rules.again(&system.menu()?.1)?;
+    let (snapshot, menu) = system.menu()?;
+    let lines = rules.again(&menu, &snapshot)?;
     ensure!(!lines.is_empty(), "there is nothing to do again");
     let mut last = Done { status: 0, said: String::new() };
     for line in lines.iter().chain([&rules.operation.finally]) {
