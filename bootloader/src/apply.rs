@@ -2,6 +2,7 @@
 //! Carrying a plan out: stage, verify, commit, prove, sweep.
 
 mod after;
+mod left;
 pub(crate) mod rehearse;
 mod steps;
 mod verify;
@@ -13,6 +14,7 @@ use durable::fault::{self, Mutant};
 use durable::{Method, Proof};
 
 use crate::former::{Record, prove_former};
+use crate::loader::place;
 use crate::plan::{Change, CopyFile, PlanError, Settings, SwitchPlan};
 use crate::space::Shortage;
 use crate::state::{BootState, LoaderLink, Places};
@@ -21,6 +23,7 @@ use crate::sweep::{self, Swept};
 
 pub(crate) use after::Pending;
 pub use after::unfinished;
+pub(crate) use left::left_behind;
 pub use steps::Step;
 pub use verify::VerifyError;
 
@@ -53,12 +56,29 @@ pub enum ApplyError {
     /// The boot files do not fit.
     #[error("{0}")]
     NoSpace(Shortage),
+    /// A `/boot` that the machine does not boot from.
+    #[error(
+        "The file system at /boot is not the one that the machine was booted from, which is {0} by `boot=` on the kernel command line; \
+         mount that one at /boot and try again"
+    )]
+    OtherBoot(String),
+}
+
+/// Nothing is written to a second `/boot` with the same label, or one that a former disk has left.
+pub(crate) fn check_place(places: Places<'_>, settings: &Settings) -> Result<()> {
+    match &settings.boot_argument {
+        Some(argument) if place::is_another(places.boot, argument)? => {
+            Err(ApplyError::OtherBoot(argument.clone()).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 impl SwitchPlan {
     /// Whether the plan could be carried out now: what [`SwitchPlan::apply`] refuses, it finds without writing
     /// anything. For a switch that is made later, when nobody is there to read why it was refused.
     pub fn check(&self, places: Places<'_>, settings: &Settings) -> Result<()> {
+        check_place(places, settings)?;
         let state = BootState::read(places)?;
         self.check_former(places, &state, settings)?;
         self.finish_former(places, &state, settings)?;
@@ -72,6 +92,7 @@ impl SwitchPlan {
     /// a boot loader may not see yet is [`PlanError::RebootFirst`], and a `/boot` that is too small
     /// [`ApplyError::NoSpace`]; both are found before anything is written.
     pub fn apply(&self, places: Places<'_>, settings: &Settings) -> Result<Outcome> {
+        check_place(places, settings)?;
         let state = BootState::read(places)?;
         if state.slot() != self.from || state.check().is_err() {
             return Err(ApplyError::Changed.into());

@@ -14,6 +14,7 @@ mod detect;
 mod examine;
 pub mod grub2;
 mod none;
+pub(crate) mod place;
 mod syslinux;
 mod uboot;
 mod zipl;
@@ -76,8 +77,8 @@ pub struct Menu<'a> {
     pub items: Vec<MenuItem<'a>>,
     /// What the loader's configuration says now: lines of others in it stay.
     pub config: Option<&'a str>,
-    /// `/boot` is a directory of the root's file system, so paths from its root begin with it.
-    pub boot_on_root: bool,
+    /// What stands before paths in `/boot`, from the root of its file system: nothing, `/boot`, or what names a subvolume as well.
+    pub boot: &'a str,
 }
 
 /// One of our entries.
@@ -91,11 +92,17 @@ pub struct MenuItem<'a> {
     pub environment: Option<&'a str>,
 }
 
+/// The path of a boot entry, with or without `/boot` before it, as seen from there.
+fn below_boot(path: &str) -> &str {
+    path.strip_prefix("/boot").filter(|below| below.starts_with('/')).unwrap_or(path)
+}
+
 impl Menu<'_> {
     /// The path that an entry names, from the root of the file system that holds `/boot`.
     fn path(&self, path: &str) -> String {
-        let from_root = self.boot_on_root && !path.starts_with("/boot/");
-        format!("{}{path}", if from_root { "/boot" } else { "" })
+        // Of a file system of its own `/boot/boot` leads back to where it is.
+        let below = if self.boot.is_empty() { path } else { below_boot(path) };
+        format!("{}{below}", self.boot)
     }
 
     /// The same for the first value of a key.
@@ -148,9 +155,13 @@ impl ShownEntry {
         self.options.split_ascii_whitespace().any(|arg| arg.starts_with("ostree="))
     }
 
-    /// Whether it does what a boot entry says; what stands before paths depends on the loader.
-    pub(crate) fn boots(&self, entry: &Entry) -> bool {
-        let same = |shown: &str, path: &str| shown == path || shown.strip_prefix("/boot") == Some(path);
+    /// Whether it does what a boot entry says. What stands before paths depends on the loader, unless `/boot` is in a subvolume that it
+    /// has to name.
+    pub(crate) fn boots(&self, entry: &Entry, subvolume: Option<&str>) -> bool {
+        let same = |shown: &str, path: &str| match subvolume {
+            Some(top) => shown.strip_prefix(top) == Some(below_boot(path)),
+            None => shown == path || shown.strip_prefix("/boot") == Some(path),
+        };
         let linux = self.linux.as_deref().zip(entry.linux());
         let (initrds, tree) = (entry.initrd(), entry.get("devicetree"));
         // Loaders take quotes away and put them back, around the argument instead of its value.

@@ -26,6 +26,8 @@ pub struct Settings {
     pub offline: bool,
     /// The `ostree=` of the running system: what it names is never removed.
     pub running: Option<Bootlink>,
+    /// The `boot=` of the running system: the device that its `/boot` is on, where it says so.
+    pub boot_argument: Option<String>,
     /// Names in `/boot/ostree` that a staged deployment will need: boot files that no entry names yet, and that stay.
     pub awaited: Vec<String>,
     /// The boot loader.

@@ -9,7 +9,7 @@ use durable::{Proof, fault};
 use formats::Checksum;
 use formats::bootlink::DeploymentPath;
 
-use crate::apply::{Pending, rehearse};
+use crate::apply::{Pending, check_place, left_behind, rehearse};
 use crate::former::{Record, ostree, prove_former};
 use crate::plan::{Settings, Slot};
 use crate::state::read::{deployment_of, open_dir, read_bootlinks};
@@ -106,6 +106,7 @@ pub fn leftovers(state: &BootState, settings: &Settings) -> Vec<String> {
 /// it is unproven.
 #[fn_error_context::context("Sweeping /boot")]
 pub fn sweep(places: Places<'_>, settings: &Settings) -> Result<(Proof, Swept)> {
+    check_place(places, settings)?;
     let state = BootState::read(places)?;
     let proof = prove_former(places, &state, settings)?;
     if let Some(pending) = Pending::finish(places, &state, settings)? {
@@ -137,6 +138,11 @@ pub(crate) fn sweep_proven(
     for path in leftovers {
         fault::point("sweep");
         remove(places, &path, &mut swept)?;
+    }
+    let left = left_behind(places, &settings.installed)?;
+    // A boot loader that has not seen the exchange of its first file reads what was put aside.
+    if !left.is_empty() && (settings.offline || durable::prove(places.boot, settings.freezing)?.is_proven()) {
+        left.iter().try_for_each(|path| remove(places, path, &mut swept))?;
     }
     Ok(swept)
 }

@@ -3,6 +3,7 @@
 
 use anyhow::Result;
 use bootloader::loader::grub2::{Generator, generate};
+use bootloader::loader::{Choice, select};
 use bootloader::{BootState, Report, Settings};
 
 use crate::entries::Item;
@@ -28,10 +29,11 @@ impl Sysroot {
 
     /// The entries of a set for `grub-mkconfig`; without a number those of the chosen one.
     pub fn grub_entries(&self, boot_version: Option<u8>, with: &Generator) -> Result<String> {
+        let subvolume = select(Choice::Grub2, self.places().boot)?.subvolume;
         let state = match boot_version {
             Some(version) => BootState::read_as_if(self.places(), version)?,
             None => BootState::read(self.places())?,
         };
-        Ok(generate(state.entries.iter().map(|entry| &entry.entry), with))
+        Ok(generate(state.entries.iter().map(|entry| &entry.entry), with, subvolume.as_deref()))
     }
 }

@@ -24,6 +24,7 @@ impl Sysroot {
             freezing: config.freezing,
             offline: !loaded.is_running_system,
             running: if loaded.is_running_system { running_bootlink() } else { None },
+            boot_argument: if loaded.is_running_system { running_boot() } else { None },
             awaited: loaded.awaited(),
             installed: loader::select(config.bootloader, self.places().boot)?,
             grub_generator: std::env::var("OSTREE_GRUB2_EXEC").ok().filter(|program| !program.is_empty()),
@@ -37,6 +38,15 @@ impl Sysroot {
 
 /// The `ostree=` that the running system was started with.
 pub(crate) fn running_bootlink() -> Option<Bootlink> {
+    running_argument("ostree")?.parse().ok()
+}
+
+/// Its `boot=`, which names the device of `/boot`.
+fn running_boot() -> Option<String> {
+    running_argument("boot")
+}
+
+fn running_argument(name: &str) -> Option<String> {
     let line = std::fs::read_to_string("/proc/cmdline").ok()?;
-    KernelArgs::parse(&line).first("ostree")??.parse().ok()
+    KernelArgs::parse(&line).first(name)?.map(str::to_owned)
 }

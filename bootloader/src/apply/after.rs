@@ -23,7 +23,7 @@ use crate::state::read::{kind, open_dir, read_text};
 use crate::state::{BootState, Places};
 
 /// Its name in `/boot`.
-const STAMP: &str = "ostree-bootloader-update.stamp";
+pub(super) const STAMP: &str = "ostree-bootloader-update.stamp";
 
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 
@@ -127,7 +127,7 @@ fn parent<'p>(boot: BorrowedFd<'_>, path: &'p str) -> Result<(std::os::fd::Owned
 }
 
 /// Under which name the link is made, and what was there stays until the change is proven.
-fn temporary(name: &str) -> String {
+pub(super) fn temporary(name: &str) -> String {
     format!("{name}.tmp")
 }
 

@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::rehearse;
-use crate::loader::{Installed, Loader, ShownEntry};
+use crate::loader::{Installed, ShownEntry};
 use crate::plan::{Change, CopyFile, NewLink, Settings, SwitchPlan};
 use crate::state::read::deployment_of;
 use crate::state::{BootState, Places, PresentEntry};
@@ -120,20 +120,20 @@ fn check_native(staged: &BootState, installed: &Installed) -> Result<(), VerifyE
     let entries: Vec<&Entry> = staged.entries.iter().map(|entry| &entry.entry).collect();
     match text {
         None => Err(failed("it is not there".to_owned())),
-        Some(text) => compare(loader, text, &entries).map_err(failed),
+        Some(text) => compare(installed, text, &entries).map_err(failed),
     }
 }
 
 /// Whether it shows these entries and no other ones of ours, in this order, and boots the first of them unless somebody has chosen
 /// another system.
-fn compare(loader: &dyn Loader, text: &str, entries: &[&Entry]) -> Result<(), String> {
-    let shown = loader.parse(text);
+fn compare(installed: &Installed, text: &str, entries: &[&Entry]) -> Result<(), String> {
+    let shown = installed.loader.parse(text);
     let ours: Vec<&ShownEntry> = shown.entries.iter().filter(|entry| entry.is_ours()).collect();
     if ours.len() != entries.len() {
         return Err(format!("it shows {} of {} deployments", ours.len(), entries.len()));
     }
     for (shown, entry) in ours.iter().zip(entries) {
-        if !shown.boots(entry) {
+        if !shown.boots(entry, installed.subvolume.as_deref()) {
             let title = entry.title().unwrap_or_default();
             return Err(format!("{:?} is not what boots {title:?}", shown.title));
         }

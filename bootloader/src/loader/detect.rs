@@ -11,7 +11,7 @@ use anyhow::Result;
 use formats::bls::Entry;
 use serde::Serialize;
 
-use super::{Aboot, Beside, BootEntriesOnly, Extlinux, Grub2, Loader, Syslinux, Uboot, Zipl};
+use super::{Aboot, Beside, BootEntriesOnly, Extlinux, Grub2, Loader, Syslinux, Uboot, Zipl, place};
 use crate::state::read::{kind, names, open_dir, read, read_link, read_text};
 
 /// `[sysroot] bootloader`.
@@ -160,13 +160,22 @@ pub struct Installed {
     pub boot_uuid: Option<String>,
     /// What GRUB reads beside its menu.
     pub beside: Beside,
+    /// Where `/boot` is in a btrfs, for GRUB, which reads it from its top and not from the subvolume that is mounted.
+    pub subvolume: Option<String>,
 }
 
 impl Default for Installed {
     fn default() -> Self {
         let because = "no other was found".to_owned();
         let beside = Beside::default();
-        Self { loader: &BootEntriesOnly, because, entry_point: None, boot_uuid: None, beside }
+        Self {
+            loader: &BootEntriesOnly,
+            because,
+            entry_point: None,
+            boot_uuid: None,
+            beside,
+            subvolume: None,
+        }
     }
 }
 
@@ -221,7 +230,9 @@ pub fn select(choice: Choice, boot: BorrowedFd<'_>) -> Result<Installed> {
     };
     let elsewhere = entry_point.as_ref().is_some_and(|point| point.path.starts_with("efi/"));
     let boot_uuid = if elsewhere { uuid(boot)? } else { None };
-    Ok(Installed { loader, because, entry_point, boot_uuid, beside: beside(boot, grub.as_ref()) })
+    let subvolume =
+        if grub.is_some() || choice == Choice::Grub2 { place::path_in_btrfs(boot)? } else { None };
+    Ok(Installed { loader, because, entry_point, boot_uuid, beside: beside(boot, grub.as_ref()), subvolume })
 }
 
 /// The file where GRUB begins, whichever loader is written for: the one that is found or, where bootupd has installed it, its own.
@@ -248,7 +259,7 @@ fn read_entry_point(boot: BorrowedFd<'_>, path: String) -> Result<EntryPoint> {
 /// The UUID of the file system that `/boot` is on, by its device; `None` where udev knows none.
 fn uuid(boot: BorrowedFd<'_>) -> Result<Option<String>> {
     const LINKS: &str = "/dev/disk/by-uuid";
-    let device = rustix::fs::fstat(boot)?.st_dev;
+    let device = place::device(boot)?;
     let Ok(links) = std::fs::read_dir(LINKS) else { return Ok(None) };
     let is_it =
         |link: &std::fs::DirEntry| rustix::fs::stat(link.path()).is_ok_and(|stat| stat.st_rdev == device);

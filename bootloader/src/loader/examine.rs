@@ -85,7 +85,7 @@ pub fn examine(places: Places<'_>, settings: &Settings) -> Result<Report> {
                 None
             }
         };
-        problems.extend(missing_files(shown_entry, &state, places)?);
+        problems.extend(missing_files(shown_entry, &state, places, installed.subvolume.as_deref()));
         entries.push(ReportedEntry {
             shown: shown_entry.clone(),
             default: shown.default == Some(index),
@@ -193,15 +193,23 @@ fn deployment(entry: &ShownEntry, places: Places<'_>) -> Result<Option<Deploymen
 }
 
 /// The files of an entry that a loader does not find, beginning at the root of the file system of `/boot`.
-fn missing_files(entry: &ShownEntry, state: &BootState, places: Places<'_>) -> Result<Vec<String>> {
+fn missing_files(
+    entry: &ShownEntry,
+    state: &BootState,
+    places: Places<'_>,
+    subvolume: Option<&str>,
+) -> Vec<String> {
     let mut problems = Vec::new();
     if !entry.is_ours() {
         // Its paths may be on another device.
-        return Ok(problems);
+        return problems;
     }
     let paths = entry.linux.iter().chain(&entry.initrd).chain(&entry.devicetree);
     for path in paths {
+        let in_subvolume =
+            subvolume.map(|top| path.strip_prefix(top).and_then(|path| path.strip_prefix('/')));
         let there = match (path.strip_prefix("/boot/"), path.strip_prefix('/')) {
+            _ if in_subvolume.is_some() => in_subvolume.flatten().is_some_and(|below| exists(places, below)),
             (Some(below), _) if state.boot_on_root => exists(places, below),
             (None, _) if state.boot_on_root => {
                 let hint = "set [sysroot] bootprefix=true, for /boot is no file system of its own";
@@ -218,7 +226,7 @@ fn missing_files(entry: &ShownEntry, state: &BootState, places: Places<'_>) -> R
             problems.push(format!("{:?} names {path}, which is not there", entry.title));
         }
     }
-    Ok(problems)
+    problems
 }
 
 fn exists(places: Places<'_>, below: &str) -> bool {

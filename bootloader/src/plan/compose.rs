@@ -168,9 +168,11 @@ impl Menu {
             (_, ours) => ours.map(|file| file.text.as_str()),
         };
         let items = self.entries.iter().map(NamedEntry::item).collect();
-        let prefix = settings.grub_prefix.as_deref().filter(|_| installed.loader.name() == "grub2");
-        let from_root = prefix.map_or(state.boot_on_root, |prefix| !prefix.trim_matches('/').is_empty());
-        installed.loader.render(&loader::Menu { items, config, boot_on_root: from_root })
+        let plain = if state.boot_on_root { "/boot" } else { "" };
+        let asked = settings.grub_prefix.as_deref().filter(|_| installed.loader.name() == "grub2");
+        let asked = asked.map(|prefix| if prefix.trim_matches('/').is_empty() { "" } else { "/boot" });
+        let boot = asked.or(installed.subvolume.as_deref()).unwrap_or(plain);
+        installed.loader.render(&loader::Menu { items, config, boot })
     }
 
     /// Whether they are there already.
@@ -194,7 +196,13 @@ impl Menu {
         settings: &Settings,
     ) -> SwitchPlan {
         let mut warnings = self.warnings.clone();
-        if state.boot_on_root && !settings.boot_prefix && settings.installed.reads() == Reads::BootEntries {
+        let installed = &settings.installed;
+        if let Some(top) = installed.subvolume.as_ref().filter(|_| installed.reads() == Reads::BootEntries) {
+            warnings.push(format!(
+                "/boot is {top} of a btrfs, which GRUB reads from its top: with blscfg it finds no kernel there; put \
+                 `configfile {top}/loader/grub.cfg` into its grub.cfg"
+            ));
+        } else if state.boot_on_root && !settings.boot_prefix && installed.reads() == Reads::BootEntries {
             let hint = "/boot is no file system of its own; a boot loader that starts at the root of the file \
                         system finds nothing there without [sysroot] bootprefix=true";
             warnings.push(hint.to_owned());

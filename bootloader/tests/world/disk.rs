@@ -48,6 +48,84 @@ impl Disk {
     }
 }
 
+impl Disk {
+    /// The loop device that it is mounted from.
+    pub fn device(&self) -> String {
+        source(&self.mount())
+    }
+}
+
+fn source(mount: &Path) -> String {
+    let output = Command::new("findmnt").args(["-nrvo", "SOURCE"]).arg(mount).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A btrfs with the root in a subvolume (empty: at its top), and `/boot` in it or a subvolume of its own, mounted as a system has them.
+pub struct Btrfs {
+    dir: tempfile::TempDir,
+    has_boot: bool,
+    is_mounted: std::cell::Cell<bool>,
+}
+
+impl Btrfs {
+    pub fn new(root: &str, boot: Option<&str>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Self { dir, has_boot: boot.is_some(), is_mounted: std::cell::Cell::new(true) };
+        let (image, mount) = (disk.image(), disk.mount());
+        std::fs::create_dir(&mount).unwrap();
+        File::create(&image).unwrap().set_len(128 << 20).unwrap();
+        run(Command::new("mkfs.btrfs").arg("-q").arg(&image));
+        run(Command::new("mount").args(["-t", "btrfs", "-o", "loop"]).arg(&image).arg(&mount));
+        for name in [Some(root), boot].into_iter().flatten().filter(|name| !name.is_empty()) {
+            run(Command::new("btrfs").args(["-q", "subvolume", "create"]).arg(mount.join(name)));
+        }
+        std::fs::create_dir(mount.join(root).join("boot")).unwrap();
+        run(Command::new("umount").arg(&mount));
+        run(Command::new("mount")
+            .args(["-t", "btrfs", "-o", &format!("loop,subvol=/{root}")])
+            .arg(&image)
+            .arg(&mount));
+        if let Some(boot) = boot {
+            let option = format!("subvol=/{boot}");
+            run(Command::new("mount")
+                .args(["-t", "btrfs", "-o", &option, &source(&mount)])
+                .arg(mount.join("boot")));
+        }
+        disk
+    }
+
+    fn image(&self) -> PathBuf {
+        self.dir.path().join("image")
+    }
+
+    pub fn mount(&self) -> PathBuf {
+        self.dir.path().join("mnt")
+    }
+
+    /// The image, with all on it.
+    pub fn unmounted(&self) -> PathBuf {
+        self.unmount();
+        self.image()
+    }
+
+    fn unmount(&self) {
+        if !self.is_mounted.replace(false) {
+            return;
+        }
+        run(Command::new("sync").arg("-f").arg(self.mount()));
+        if self.has_boot {
+            unmount(&self.mount().join("boot"));
+        }
+        unmount(&self.mount());
+    }
+}
+
+impl Drop for Btrfs {
+    fn drop(&mut self) {
+        self.unmount();
+    }
+}
+
 /// A mount that goes with this, also when what looks at it panics.
 struct Mounted<'a>(&'a Path);
 

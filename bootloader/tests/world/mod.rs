@@ -50,6 +50,15 @@ impl World {
         }
     }
 
+    /// A root that is there already, with `/boot` in it; of a mount, so that privileges are needed.
+    pub fn with_root(root: &Path) -> Self {
+        let mut world = Self::with_boot(tempfile::tempdir().unwrap(), &root.join("boot"));
+        std::fs::create_dir_all(root.join("ostree/deploy")).unwrap();
+        world.root = File::open(root).unwrap();
+        world.root_path = root.to_owned();
+        world
+    }
+
     pub fn places(&self) -> Places<'_> {
         Places { root: self.root.as_fd(), boot: self.boot.as_fd() }
     }

@@ -54,7 +54,9 @@ pub(super) fn adopt(installed: &Installed) -> Result<AfterSwitch, LoaderError> {
     match installed.reads() {
         Reads::OurFile | Reads::BootEntries => Ok(AfterSwitch::Nothing),
         Reads::Replaceable if path.starts_with("efi/") => {
-            Ok(AfterSwitch::Stub { path: path.clone(), text: stub(installed.boot_uuid.as_deref()) })
+            // On a file system of its own `/boot/boot` leads back to where it is.
+            let menu = format!("{}/{MENU}", installed.subvolume.as_deref().unwrap_or("/boot"));
+            Ok(AfterSwitch::Stub { path: path.clone(), text: stub(installed.boot_uuid.as_deref(), &menu) })
         }
         Reads::Replaceable => Ok(AfterSwitch::Link { path: path.clone(), target: format!("../{MENU}") }),
         Reads::Others => Err(LoaderError::Elsewhere {
@@ -70,14 +72,13 @@ pub(super) fn adopt(installed: &Installed) -> Result<AfterSwitch, LoaderError> {
 
 /// The file on the EFI partition, short enough for one sector. The menu is looked for by the UUID of its file system, else by its
 /// name.
-fn stub(uuid: Option<&str>) -> String {
+fn stub(uuid: Option<&str>, menu: &str) -> String {
     let search = match uuid {
         Some(uuid) => format!("search --no-floppy --fs-uuid --set=root {uuid}"),
-        None => format!("search --no-floppy --file --set=root /boot/{MENU}"),
+        None => format!("search --no-floppy --file --set=root {menu}"),
     };
-    // On a file system of its own `/boot/boot` leads back to where it is.
     format!(
-        "# Goes on to the boot menu that ostree keeps beside the boot entries. Written once.\n{search}\nconfigfile ($root)/boot/{MENU}\n"
+        "# Goes on to the boot menu that ostree keeps beside the boot entries. Written once.\n{search}\nconfigfile ($root){menu}\n"
     )
 }
 
@@ -91,7 +92,7 @@ mod tests {
     fn where_it_leads() {
         let ours = format!("{GENERATED}menuentry 'a' {{\nlinux /x ostree=/ostree/boot.1/o/c/0\n}}\n");
         let others = format!("{ours}menuentry 'b' {{\nchainloader +1\n}}\n");
-        let stub = stub(Some("ab-cd"));
+        let stub = stub(Some("ab-cd"), "/boot/loader/grub.cfg");
         for (link, text, expected) in [
             (Some("../loader/grub.cfg"), "", Reads::OurFile),
             (None, "set root=hd0\nconfigfile /loader/grub.cfg\n", Reads::OurFile),
@@ -115,7 +116,7 @@ mod tests {
         for (path, text, dir) in [
             ("grub/grub.cfg", "", "grub"),
             ("grub2/grub.cfg", "set prefix=/boot/elsewhere\n", "grub2"),
-            ("efi/EFI/debian/grub.cfg", &*stub(None), "efi/EFI/debian"),
+            ("efi/EFI/debian/grub.cfg", &*stub(None, "/@/boot/loader/grub.cfg"), "efi/EFI/debian"),
             (
                 "efi/EFI/debian/grub.cfg",
                 "set prefix=($root)'/boot/grub'\nconfigfile $prefix/grub.cfg\n",

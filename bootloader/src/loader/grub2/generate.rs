@@ -3,6 +3,8 @@
 
 use formats::bls::Entry;
 
+use crate::loader::below_boot;
+
 /// What `15_ostree` found out with the means of `grub-mkconfig`.
 #[derive(Debug, Clone, Default)]
 pub struct Generator {
@@ -12,9 +14,17 @@ pub struct Generator {
     pub prepare_root: Option<String>,
 }
 
-/// The entries, the default first.
-pub fn generate<'a>(entries: impl Iterator<Item = &'a Entry>, with: &Generator) -> String {
+/// The entries, the default first; for a `/boot` in a btrfs with the [path](crate::Installed) that GRUB needs there.
+pub fn generate<'a>(
+    entries: impl Iterator<Item = &'a Entry>,
+    with: &Generator,
+    subvolume: Option<&str>,
+) -> String {
     let mut text = String::new();
+    let path = |path: &str| match subvolume {
+        Some(top) => format!("{top}{}", below_boot(path)),
+        None => path.to_owned(),
+    };
     for (index, entry) in entries.enumerate() {
         let title = super::quote(entry.title().unwrap_or("(Untitled)"));
         text += &format!(
@@ -25,13 +35,13 @@ pub fn generate<'a>(entries: impl Iterator<Item = &'a Entry>, with: &Generator) 
         if let Some(commands) = &with.prepare_root {
             text += &format!("{commands}\n");
         }
-        text += &format!("linux {} {}\n", entry.linux().unwrap_or_default(), entry.options());
-        let initrds = entry.initrd().join(" ");
+        text += &format!("linux {} {}\n", path(entry.linux().unwrap_or_default()), entry.options());
+        let initrds = entry.initrd().into_iter().map(path).collect::<Vec<_>>().join(" ");
         if !initrds.is_empty() {
             text += &format!("initrd {initrds}\n");
         }
-        if let Some(path) = entry.get("devicetree") {
-            text += &format!("devicetree {path}\n");
+        if let Some(tree) = entry.get("devicetree") {
+            text += &format!("devicetree {}\n", path(tree));
         }
         text += "}\n";
     }
