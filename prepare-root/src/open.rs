@@ -50,7 +50,12 @@ pub fn read_text(root: BorrowedFd<'_>, path: &str, calls: &Calls) -> Result<Opti
     }
 }
 
-fn open_in_root(root: BorrowedFd<'_>, path: &str, calls: &Calls) -> Result<OwnedFd, Errno> {
+/// Opens the file at `path` below `root` for reading. Links stay below `root`.
+///
+/// # Errors
+///
+/// What the kernel says; `ENOENT` where there is none.
+pub fn open_in_root(root: BorrowedFd<'_>, path: &str, calls: &Calls) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let opened = attempt(calls.openat2, || rustix::fs::openat2(root, path, flags, Mode::empty(), resolve))?;

@@ -24,6 +24,9 @@ pub(crate) struct Config {
     /// `finalize-attempts`: how many shutdowns may begin to finalize an update before it is given up; 2 by default. With 0 an
     /// update does not outlive a power cut.
     pub(crate) finalize_attempts: u32,
+    /// `selinux-refresh`: whether an update fails when the SELinux policy with local additions cannot be compiled again
+    /// (`required`), or goes on without them and says so (`optional`, which is the default).
+    pub(crate) selinux_refresh_required: bool,
     /// `bls-append-except-default`: keys and values of every boot entry but the default, `;` between them; none by default.
     pub(crate) except_default: Vec<(String, String)>,
 }
@@ -50,6 +53,7 @@ struct Group {
     freeze_root: Option<String>,
     boot_counting_tries: Option<u32>,
     finalize_attempts: Option<u32>,
+    selinux_refresh: Option<String>,
     bls_append_except_default: Option<String>,
 }
 
@@ -67,6 +71,7 @@ impl Config {
             freeze_root,
             boot_counting_tries,
             finalize_attempts,
+            selinux_refresh,
             bls_append_except_default,
         } = file.typed::<File>().context("[sysroot]")?.sysroot;
         let tries = boot_counting_tries.unwrap_or(0);
@@ -81,10 +86,23 @@ impl Config {
             Some("yes" | "true" | "1") => Freezing::EvenTheRoot,
             Some(other) => bail!("[sysroot] freeze-root={other} is neither yes nor no"),
         };
+        let selinux_refresh_required = match selinux_refresh.as_deref() {
+            None | Some("optional") => false,
+            Some("required") => true,
+            Some(other) => bail!("[sysroot] selinux-refresh={other} is neither optional nor required"),
+        };
         let bootloader = bootloader.map_or(Ok(Choice::default()), |name| name.parse())?;
         let boot_prefix = bootprefix.unwrap_or(false);
         let finalize_attempts = finalize_attempts.unwrap_or(FINALIZE_ATTEMPTS);
-        Ok(Self { bootloader, boot_prefix, freezing, tries, finalize_attempts, except_default })
+        Ok(Self {
+            bootloader,
+            boot_prefix,
+            freezing,
+            tries,
+            finalize_attempts,
+            selinux_refresh_required,
+            except_default,
+        })
     }
 }
 
@@ -114,11 +132,11 @@ mod tests {
             freezing: Freezing::NotTheRoot,
             tries: 0,
             finalize_attempts: 2,
+            selinux_refresh_required: false,
             except_default: Vec::new(),
         };
         assert_eq!(parse("").unwrap(), default);
-        let all =
-            "bootloader=none\nbootprefix=true\nfreeze-root=yes\nboot-counting-tries=3\nfinalize-attempts=5\n";
+        let all = "bootloader=none\nbootprefix=true\nfreeze-root=yes\nboot-counting-tries=3\nfinalize-attempts=5\nselinux-refresh=required\n";
         let (freezing, tries) = (Freezing::EvenTheRoot, 3);
         assert_eq!(
             parse(all).unwrap(),
@@ -128,6 +146,7 @@ mod tests {
                 freezing,
                 tries,
                 finalize_attempts: 5,
+                selinux_refresh_required: true,
                 ..default
             }
         );
@@ -143,6 +162,7 @@ mod tests {
             ("bootprefix=perhaps\n", "perhaps"),
             ("freeze-root=maybe\n", "freeze-root=maybe"),
             ("boot-counting-tries=6\n", "boot-counting-tries=6"),
+            ("selinux-refresh=never\n", "selinux-refresh=never"),
             ("bls-append-except-default=a=b;=c\n", "\"=c\" is not"),
             ("bls-append-except-default=a=\n", "\"a=\" is not"),
         ] {

@@ -96,6 +96,7 @@ impl Sysroot {
         let merged = merge.as_ref().map(|merge| merge_etc(self, merge, tree.as_fd())).transpose()?;
         preflight::check(tree.as_fd())?;
         let stateroot = directory::open(self.root(), &format!("ostree/deploy/{}", path.stateroot))?;
+        let stale_policy = labels::refresh(self, path, tree.as_fd())?;
         labels::label_merged(tree.as_fd(), Some(stateroot.as_fd()));
         var::mark_outdated(stateroot.as_fd())?;
         backing::create(self, path)?;
@@ -116,6 +117,7 @@ impl Sysroot {
         Ok(Finalized::Done(Box::new(Deployed {
             etc: merged.map(|merged| merged.counts),
             conflicts,
+            stale_policy,
             of_running: false,
             switched,
         })))

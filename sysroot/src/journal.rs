@@ -14,6 +14,8 @@ use crate::menu::Switched;
 const ETC_MERGED: &str = "d3863baec13e4449ab0384684a8af3a7";
 /// Ours: the same was changed by an update.
 const ETC_CONFLICT: &str = "7b8b772dd3094b828bdbf8ef86916469";
+/// Ours: the SELinux policy lacks what was added to it locally.
+const POLICY_NOT_REFRESHED: &str = "0f5c3b1d62a94c0e9d7be2a4c8f1e673";
 /// A staged deployment is about to be switched to.
 const FINALIZING: &str = "e8646cd63dff4625b77909a8e7a40994";
 /// The boot menu was switched.
@@ -49,6 +51,13 @@ pub(crate) fn etc_merged([modified, removed, added]: [usize; 3]) {
 pub(crate) fn etc_conflict(deployment: &DeploymentPath, conflict: &EtcConflict) {
     let fields = [("DEPLOYMENT_PATH", format!("/{deployment}")), ("ETC_PATH", conflict.path.clone())];
     message(ETC_CONFLICT, WARNING, format!("Changed both locally and by the update: {conflict}"), &fields);
+}
+
+/// The SELinux policy of a deployment lacks what was added to it locally.
+pub(crate) fn policy_not_refreshed(deployment: &DeploymentPath, why: &str) {
+    let fields = [("DEPLOYMENT_PATH", format!("/{deployment}"))];
+    let text = format!("The SELinux policy of /{deployment} lacks what was added locally: {why}");
+    message(POLICY_NOT_REFRESHED, WARNING, text, &fields);
 }
 
 /// A staged deployment is about to be switched to.
@@ -87,9 +96,16 @@ mod tests {
     #[test]
     fn the_catalog_explains_every_message() {
         let catalog = include_str!("../../systemd-units/ostree.catalog");
-        for id in [ETC_MERGED, ETC_CONFLICT, FINALIZING, COMPLETE, prepare_root::report::TARGET_MESSAGE_ID] {
+        for id in [
+            ETC_MERGED,
+            ETC_CONFLICT,
+            POLICY_NOT_REFRESHED,
+            FINALIZING,
+            COMPLETE,
+            prepare_root::report::TARGET_MESSAGE_ID,
+        ] {
             assert!(catalog.contains(&format!("\n-- {id}\nSubject: ")), "{id}");
         }
-        assert_eq!(catalog.matches("\n-- ").count(), 5, "and none that is never sent");
+        assert_eq!(catalog.matches("\n-- ").count(), 6, "and none that is never sent");
     }
 }

@@ -67,7 +67,7 @@ pub use fsck_boot::{Action, BootCheck, NoRoom, Problem, Topic as BootTopic};
 pub use image_kargs::{DeploymentKargs, ImageKargs};
 pub use init::{Epoch, init_fs};
 pub use kept::TakenUp;
-pub use labels::Selinux;
+pub use labels::{Labelled, Selinux};
 pub use lint::{Finding, Severity, lint, record_initramfs};
 pub use load::Loaded;
 pub use lock::{Lock, Locked};

@@ -31,6 +31,12 @@ const POLICY: &str = r"
 /var/log(/.*)?            var_log_t
 ";
 
+/// As long as those of distributions are.
+fn policy() -> String {
+    let more: String = (0..20_000).map(|n| format!("/opt/{n}(/.*)? opt_t\n")).collect();
+    format!("{more}{POLICY}")
+}
+
 fn label(path: impl AsRef<Path>) -> String {
     let mut value = [0; 256];
     let path = CString::new(path.as_ref().as_os_str().as_bytes()).unwrap();
@@ -56,7 +62,7 @@ fn with_policy(mode: &'static str) -> impl FnOnce(&Path) {
         let etc = tree.join("usr/etc");
         fs::create_dir_all(etc.join("selinux/targeted/contexts/files")).unwrap();
         fs::write(etc.join("selinux/config"), format!("SELINUX={mode}\nSELINUXTYPE=targeted\n")).unwrap();
-        fs::write(etc.join("selinux/targeted/contexts/files/file_contexts"), POLICY).unwrap();
+        fs::write(etc.join("selinux/targeted/contexts/files/file_contexts"), policy()).unwrap();
         for name in ["shadow", "none", "labelled"] {
             fs::write(etc.join(name), name).unwrap();
         }
@@ -196,4 +202,39 @@ fn boot_files_are_labelled_where_they_are_copies() {
     world.deploy("main");
     assert_eq!(kernel().metadata().unwrap().nlink(), 1);
     assert_eq!(label(kernel()), "boot_file_t");
+}
+
+/// What the repository has is not touched: a label more would make another object of it.
+#[test]
+fn an_installer_has_labelled_what_had_no_label() {
+    let world = World::new();
+    let commit = world.commit("main", "1", |tree| {
+        with_policy("enforcing")(tree);
+        fs::write(tree.join("usr/lib/file"), "shared").unwrap();
+    });
+    world.try_deploy(&DeployOptions { selinux: Selinux::Ignore, ..world.options("main") }).unwrap();
+    let (sysroot, tree) = (world.sysroot(), world.deployment(0));
+    set_label(tree.join("etc/shadow"), "mine_t");
+    let lock = sysroot.lock(|| ()).unwrap();
+    let done = sysroot.ensure_labelled(&lock, None).unwrap();
+    assert_eq!(done.policy.as_deref(), Some("targeted"));
+    for (path, expected) in [
+        (".", "default_t"),
+        ("etc", "etc_t"),
+        ("etc/shadow", "mine_t"),
+        ("etc/labelled", "etc_t"),
+        ("usr/lib", "usr_t"),
+        ("usr/lib/file", ""),
+    ] {
+        assert_eq!(label(tree.join(path)), expected, "{path}");
+    }
+    assert_eq!(label(world.object(&commit, "usr/lib/file")), "");
+    assert!(fs::write(tree.join("new"), "").is_err(), "the deployment is immutable again");
+
+    let var = world.root().join("ostree/deploy").join(STATEROOT).join("var");
+    let done = sysroot.ensure_labelled(&lock, Some((var.to_str().unwrap(), "/var"))).unwrap();
+    assert!(done.count > 3);
+    assert_eq!(label(var.join("log")), "var_log_t");
+    let again = sysroot.ensure_labelled(&lock, None).unwrap();
+    assert_eq!(again.count, 0);
 }

@@ -98,6 +98,7 @@ fn every_topic_is_documented() {
         BootedNotInMenu,
         EtcLeftBehind,
         EtcConflicts,
+        SelinuxPolicy,
         Loader,
         EntryUnreadable,
         EntryDangling,
@@ -108,7 +109,8 @@ fn every_topic_is_documented() {
     ];
     // Does not compile with one that is not in the list.
     all.iter().for_each(|topic| match topic {
-        FinalizationFailed | StagedUnusable | BootedNotInMenu | EtcLeftBehind | EtcConflicts | Loader => {}
+        FinalizationFailed | StagedUnusable | BootedNotInMenu | EtcLeftBehind | EtcConflicts
+        | SelinuxPolicy | Loader => {}
         StagedAgain | StagedOnDisk | LoaderNotUpdated | LoaderElsewhere => {}
         EntryUnreadable | EntryDangling | ForeignEntryFirst | SwitchUnproven => {}
     });

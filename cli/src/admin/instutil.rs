@@ -3,7 +3,7 @@
 
 use std::env;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use bootloader::loader::grub2::Generator;
 use clap::Subcommand;
 use sysroot::Sysroot;
@@ -21,7 +21,21 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Grub2Generate(Grub2Generate),
+    SelinuxEnsureLabeled(SelinuxEnsureLabeled),
     SetKargs(kargs::SetKargs),
+}
+
+/// Label what has no SELinux label yet, by the policy of the first deployment
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: ostree admin instutil selinux-ensure-labeled --sysroot=/mnt/sysroot /mnt/sysroot/ostree/deploy/os/var /var"
+)]
+struct SelinuxEnsureLabeled {
+    /// A directory to label, in place of the files that the first deployment has for itself
+    #[arg(requires = "prefix")]
+    subpath: Option<String>,
+    /// Where that directory is in the running system
+    prefix: Option<String>,
 }
 
 /// Print menu entries for grub-mkconfig; called by /etc/grub.d/15_ostree
@@ -42,8 +56,25 @@ impl Args {
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
         match &self.command {
             Command::Grub2Generate(args) => args.run(sysroot, out),
+            Command::SelinuxEnsureLabeled(args) => args.run(sysroot, out),
             Command::SetKargs(args) => args.run(sysroot, out),
         }
+    }
+}
+
+impl SelinuxEnsureLabeled {
+    fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
+        let part = self.subpath.as_deref().zip(self.prefix.as_deref());
+        ensure!(
+            part.is_none_or(|(_, prefix)| prefix.starts_with('/')),
+            "PREFIX is a path from the root of the running system, as /var is"
+        );
+        let lock = super::lock(sysroot)?;
+        let done = sysroot.ensure_labelled(&lock, part)?;
+        Ok(match done.policy {
+            Some(policy) => writeln!(out, "Relabeling using policy '{policy}': {} labels set", done.count)?,
+            None => writeln!(out, "No SELinux policy found in deployment '{}'", done.deployment)?,
+        })
     }
 }
 

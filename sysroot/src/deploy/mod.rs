@@ -38,8 +38,8 @@ pub use kernel_args::{Base, Edits};
 pub use plan::{DeployPlan, PlanError};
 pub(crate) use stage::SERVICE as FINALIZE_SERVICE;
 pub use stage::{StageError, StagedDeployment};
-use tree::Etc;
 pub(crate) use tree::set_immutable;
+use tree::{Etc, Made};
 
 /// What to deploy, and how.
 #[derive(Debug, Clone)]
@@ -91,6 +91,8 @@ pub struct Deployed {
     pub etc: Option<[usize; 3]>,
     /// Where local changes of `/etc` and the update have met.
     pub conflicts: Vec<EtcConflict>,
+    /// Why the SELinux policy lacks what was added to it locally, if so.
+    pub stale_policy: Option<String>,
     /// Whether it was made from what runs, whose further changes of `/etc` it will not have.
     pub of_running: bool,
     /// The switch of the boot menu.
@@ -106,7 +108,12 @@ impl Deployed {
 
     /// What somebody should look at: local changes that the update has changed as well, or has no place for.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
-        etc::summary(&self.conflicts).map(|text| format!("in /etc: {text}")).into_iter()
+        let conflicts = etc::summary(&self.conflicts).map(|text| format!("in /etc: {text}"));
+        let policy = self
+            .stale_policy
+            .as_ref()
+            .map(|why| format!("the SELinux policy lacks what was added locally: {why}"));
+        conflicts.into_iter().chain(policy)
     }
 }
 
@@ -158,8 +165,8 @@ impl Sysroot {
         let tree =
             tree::Tree::create(self, loaded, &menu.settings, plan, Etc::Merged).context("Deploying tree")?;
         let switched = self.switch_menu(lock, loaded, menu)?;
-        let (etc, conflicts) = tree.keep();
+        let Made { etc, conflicts, stale_policy } = tree.keep();
         let of_running = loaded.deployments.iter().any(|d| d.booted && plan.merge.as_ref() == Some(&d.path));
-        Ok(Deployed { etc, conflicts, of_running, switched })
+        Ok(Deployed { etc, conflicts, stale_policy, of_running, switched })
     }
 }

@@ -29,8 +29,19 @@ pub(super) struct Tree<'a> {
     kept: bool,
     etc: Option<[usize; 3]>,
     conflicts: Vec<EtcConflict>,
+    stale_policy: Option<String>,
     /// The ref that keeps its objects.
     spared: Refspec,
+}
+
+/// What was found out while a tree was made.
+pub(super) struct Made {
+    /// How much the merge has modified, removed and added.
+    pub(super) etc: Option<[usize; 3]>,
+    /// Where it has met the update.
+    pub(super) conflicts: Vec<EtcConflict>,
+    /// Why the SELinux policy is not compiled again.
+    pub(super) stale_policy: Option<String>,
 }
 
 /// What is in the new `/etc`.
@@ -58,6 +69,7 @@ impl<'a> Tree<'a> {
             kept: false,
             etc: None,
             conflicts: Vec::new(),
+            stale_policy: None,
             spared: spare(sysroot, loaded, &plan.path.checksum)?,
         };
         let stateroot = format!("ostree/deploy/{}", plan.path.stateroot);
@@ -74,6 +86,7 @@ impl<'a> Tree<'a> {
             }
         }
         if plan.merge.is_some() && etc == Etc::Merged && labeler.is_some() {
+            tree.stale_policy = labels::refresh(sysroot, &plan.path, root.as_fd())?;
             // With what the administrator has added to the policy.
             labeler = plan.selinux.labeler(root.as_fd())?;
             labeler.iter().try_for_each(|labeler| labeler.fill_etc(root.as_fd()))?;
@@ -104,11 +117,11 @@ impl<'a> Tree<'a> {
         Ok(tree)
     }
 
-    /// Something refers to the tree from now on. Gives what the merge did: how much was modified, removed and
-    /// added, and where it met the update.
-    pub(super) fn keep(mut self) -> (Option<[usize; 3]>, Vec<EtcConflict>) {
+    /// Something refers to the tree from now on.
+    pub(super) fn keep(mut self) -> Made {
         self.kept = true;
-        (self.etc, std::mem::take(&mut self.conflicts))
+        let (conflicts, stale_policy) = (std::mem::take(&mut self.conflicts), self.stale_policy.take());
+        Made { etc: self.etc, conflicts, stale_policy }
     }
 
     #[context("Checking out {}", plan.path.checksum)]

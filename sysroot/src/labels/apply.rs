@@ -23,6 +23,9 @@ pub(crate) enum Extent {
     All,
     /// What has no label yet: somebody may have given the others theirs on purpose.
     Unlabelled,
+    /// The same without files that have more than one name: those of a deployment are the repository's, whose labels belong to
+    /// a commit.
+    UnlabelledOwn,
 }
 
 impl Labeler {
@@ -85,7 +88,13 @@ impl Walk<'_> {
         };
         let kind = FileType::from_raw_mode(stat.st_mode);
         let here = proc_path(dir, name);
-        if self.extent == Extent::Unlabelled && has_label(&here).with_context(labelling)? {
+        let is_shared = kind != FileType::Directory && stat.st_nlink > 1;
+        let passed_over = match self.extent {
+            Extent::All => false,
+            Extent::UnlabelledOwn if is_shared => true,
+            Extent::Unlabelled | Extent::UnlabelledOwn => has_label(&here).with_context(labelling)?,
+        };
+        if passed_over {
             return Ok(Some(kind));
         }
         let label = match Kind::of_mode(stat.st_mode) {

@@ -7,17 +7,26 @@
 
 mod apply;
 mod boot_files;
+mod ensure;
+mod refresh;
 mod var;
 
+use std::fs::File;
+use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::{Context, Result, ensure};
 use fn_error_context::context;
 use formats::bootlink::DeploymentPath;
 use formats::file_contexts::{FileContexts, Kind, Sources};
+use prepare_root::calls::Calls;
+use prepare_root::open::open_in_root;
+use rustix::io::Errno;
 
 pub(crate) use apply::Extent;
 pub(crate) use boot_files::label_copies;
+pub use ensure::Labelled;
+pub(crate) use refresh::{notes as refresh_notes, refresh};
 pub(crate) use var::label_once as label_var_once;
 
 use crate::directory;
@@ -102,7 +111,7 @@ impl Labeler {
     pub(crate) fn of(tree: BorrowedFd<'_>) -> Result<Option<Self>> {
         let Some(Wanted { dir, policy, enforcing }) = Wanted::of(tree)? else { return Ok(None) };
         ensure!(!policy.contains('/') && policy != "..", "SELINUXTYPE={policy} is no name of a policy");
-        let read = |ending: &str| read_text(tree, &format!("{dir}/contexts/files/file_contexts{ending}"));
+        let read = |ending: &str| read_whole(tree, &format!("{dir}/contexts/files/file_contexts{ending}"));
         let Some(main) = read("")? else {
             ensure!(
                 !enforcing,
@@ -115,11 +124,11 @@ impl Labeler {
         let (homedirs, local) = (optional(".homedirs")?, optional(".local")?);
         let (subs, subs_dist) = (optional(".subs")?, optional(".subs_dist")?);
         let contexts = FileContexts::parse(&Sources {
-            policy: main.as_bytes(),
-            homedirs: homedirs.as_bytes(),
-            local: local.as_bytes(),
-            subs: subs.as_bytes(),
-            subs_dist: subs_dist.as_bytes(),
+            policy: &main,
+            homedirs: &homedirs,
+            local: &local,
+            subs: &subs,
+            subs_dist: &subs_dist,
         })
         .with_context(|| format!("In /{dir}/contexts/files"))?;
         Ok(Some(Self { policy, contexts }))
@@ -147,6 +156,20 @@ impl Labeler {
             )
         })
     }
+}
+
+/// Reads a file of the tree; links in it stay in it.
+fn read_whole(tree: BorrowedFd<'_>, path: &str) -> Result<Option<Vec<u8>>> {
+    /// In bytes. Those of distributions have half a megabyte.
+    const LONGEST: u64 = 32 << 20;
+    let file = match open_in_root(tree, path, &Calls::ALL) {
+        Err(Errno::NOENT) => return Ok(None),
+        other => File::from(other.with_context(|| format!("Opening /{path} of the tree"))?),
+    };
+    let mut bytes = Vec::new();
+    file.take(LONGEST).read_to_end(&mut bytes).with_context(|| format!("Reading /{path} of the tree"))?;
+    ensure!(bytes.len() as u64 != LONGEST, "/{path} of the tree is longer than any policy");
+    Ok(Some(bytes))
 }
 
 /// As [`Labeler::of`], where nobody can be asked any more: a policy that cannot be used counts as none, and is told of.

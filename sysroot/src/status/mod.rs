@@ -18,6 +18,7 @@ pub use next_boot::{NextBoot, Reason};
 pub use notes::{Note, Topic};
 
 use crate::deployment::Deployment;
+use crate::labels;
 use crate::load::Loaded;
 use crate::reorder::Which;
 use crate::sysroot::{Sysroot, stated};
@@ -114,6 +115,7 @@ impl Sysroot {
         let rows = loaded.deployments.iter().enumerate();
         let mut notes = notes::of(&loaded, failure.as_deref(), told.as_deref(), &left_behind);
         notes.extend(self.etc_conflict_notes(&loaded));
+        notes.extend(labels::refresh_notes(self, &loaded));
         notes.extend(self.loader_note(&loaded));
         Ok(Status {
             schema: 1,

@@ -37,6 +37,8 @@ pub enum Topic {
     EtcLeftBehind,
     /// Something in `/etc` was changed both locally and by the update.
     EtcConflicts,
+    /// The SELinux policy lacks what was added to it locally.
+    SelinuxPolicy,
     /// `/boot/loader` is not a link to a set of entries.
     Loader,
     /// A boot entry cannot be read.

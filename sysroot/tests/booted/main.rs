@@ -14,6 +14,7 @@ mod kept;
 mod mounts;
 mod peer;
 mod room;
+mod selinux;
 mod staged;
 mod system;
 mod unlisted;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
             room::CASES,
             kept::CASES,
             ahead::CASES,
+            selinux::CASES,
         ]
         .concat(),
     )

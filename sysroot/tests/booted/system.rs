@@ -137,7 +137,7 @@ pub(crate) fn peer_program(tree: &str, name: &str) -> Vec<String> {
     line
 }
 
-fn script(path: &Path, line: &str) {
+pub(crate) fn script(path: &Path, line: &str) {
     fs::write(path, format!("#!/usr/bin/bash\n{line}\n")).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
