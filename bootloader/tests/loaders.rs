@@ -13,6 +13,7 @@ use bootloader::loader::{Choice, Reads, boots_elsewhere, select};
 use bootloader::{AfterSwitch, BootEntry, Change, PlanError, Report, examine};
 use formats::grubenv::Grubenv;
 use formats::kernel_args::KernelArgs;
+use rustix::fs::inotify;
 use world::World;
 
 /// The loader as it is found now.
@@ -377,6 +378,60 @@ fn the_file_on_the_efi_partition_is_written_once() {
     world.switch(&[b, a]);
     assert_eq!(seen(&mut world).len(), 2);
     assert_eq!(read(&world, "boot/efi/EFI/debian/grub.cfg"), stub);
+}
+
+/// On a FAT, where a rename over a file is no single write and a removed one is gone: the two files change places, after the switch, and
+/// neither name is ever free.
+#[test]
+fn the_file_on_the_efi_partition_is_exchanged() {
+    let mut world = with_loader("boot/efi/EFI/debian/grub.cfg", "");
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+    let flags = inotify::WatchFlags::CREATE | inotify::WatchFlags::DELETE | inotify::WatchFlags::MOVE;
+    inotify::add_watch(&watch, world.path("boot/efi/EFI/debian"), flags).unwrap();
+    inotify::add_watch(&watch, world.path("boot"), flags).unwrap();
+    world.switch(&[world.nth(1, "one")]);
+    look(&mut world);
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 1 << 14];
+    let mut reader = inotify::Reader::new(&watch, &mut buffer);
+    let mut events = Vec::new();
+    while let Ok(event) = reader.next() {
+        let name = event.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if name.starts_with("grub.cfg") || name == "loader" {
+            events.push((event.events(), name));
+        }
+    }
+    let expected = [
+        (inotify::ReadFlags::MOVED_TO, "loader"),
+        (inotify::ReadFlags::CREATE, "grub.cfg.old"),
+        (inotify::ReadFlags::MOVED_FROM, "grub.cfg.old"),
+        (inotify::ReadFlags::MOVED_TO, "grub.cfg"),
+        (inotify::ReadFlags::MOVED_FROM, "grub.cfg"),
+        (inotify::ReadFlags::MOVED_TO, "grub.cfg.old"),
+    ];
+    assert_eq!(events, expected.map(|(kind, name)| (kind, name.to_owned())));
+}
+
+/// `bootprefix` is false where nobody has set it, and entries are written as it says: a machine does not get another prefix with another
+/// version. Where a loader that reads the entries finds nothing with it, that is told, before and after.
+#[test]
+fn the_prefix_of_boot_entries_is_the_configured_one() {
+    assert!(!bootloader::Settings::default().boot_prefix);
+    for (boot_prefix, prefix) in [(false, "/ostree/"), (true, "/boot/ostree/")] {
+        let mut world = World::new();
+        world.settings.boot_prefix = boot_prefix;
+        let plan = world.plan(&[world.nth(1, "one")]).unwrap();
+        let told = |text: &String| text.contains("[sysroot] bootprefix=true");
+        assert_eq!(plan.warnings.iter().any(told), !boot_prefix, "{:?}", plan.warnings);
+        world.switch(&[world.nth(1, "one")]);
+        world.switch(&[world.nth(2, "two"), world.nth(1, "one")]);
+        for entry in world.state().entries {
+            for path in entry.entry.all("linux").chain(entry.entry.all("initrd")) {
+                assert!(path.starts_with(prefix), "{path}");
+            }
+        }
+        let problems = examine(world.places(), &world.settings).unwrap().problems;
+        assert_eq!(problems.iter().filter(|text| told(text)).count(), if boot_prefix { 0 } else { 4 });
+    }
 }
 
 /// Paths from the root of the file system that `/boot` is on, whatever the entries say.
