@@ -192,7 +192,8 @@ fn copy_boot_file(copy: &CopyFile, places: Places<'_>) -> Result<()> {
     let boot = open_dir(places.boot, ".")?.context("/boot cannot be opened")?;
     let (dir, name) = make_parents(boot, &copy.to)?;
     let (from, to) = ((places.root, copy.from.as_str()), (dir.as_fd(), name.as_str()));
-    let copied = if copy.replaces { copy_file_replace(from, to) } else { copy_file_new(from, to, Sharing::Link) };
+    let copied =
+        if copy.replaces { copy_file_replace(from, to) } else { copy_file_new(from, to, Sharing::Link) };
     copied?;
     copy.label.as_deref().map_or(Ok(()), |label| label_copy(label, from, to))
 }
