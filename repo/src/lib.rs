@@ -34,6 +34,7 @@ mod open;
 pub mod prune;
 mod read;
 mod refs;
+mod remembered;
 mod remote;
 mod scan;
 mod staging;

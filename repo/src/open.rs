@@ -9,6 +9,7 @@ use fn_error_context::context;
 use formats::keyfile::Keyfile;
 use rustix::fs::{CWD, Mode as Permissions, OFlags, openat};
 
+use crate::remembered::Remembered;
 use crate::{Mode, Settings, bytes};
 
 /// Flags for directories of the repository.
@@ -24,6 +25,7 @@ pub struct Repo {
     path: PathBuf,
     config: Keyfile,
     settings: Settings,
+    remembered: Remembered,
 }
 
 impl Repo {
@@ -44,7 +46,16 @@ impl Repo {
         let config = read_config(&dir, path)?;
         let settings =
             Settings::from_keyfile(&config).with_context(|| format!("Reading {}/config", path.display()))?;
-        Ok(Self { dir, objects, path: path.to_owned(), config, settings })
+        Ok(Self { dir, objects, path: path.to_owned(), config, settings, remembered: Remembered::default() })
+    }
+
+    /// Keeps the directory trees that are read from now on in memory, up to a bound: for who goes through the same ones again.
+    pub fn remember_trees(&self) {
+        self.remembered.begin();
+    }
+
+    pub(crate) fn remembered(&self) -> &Remembered {
+        &self.remembered
     }
 
     /// How files are stored.

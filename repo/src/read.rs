@@ -135,7 +135,12 @@ impl Repo {
 
     /// The bytes of a directory tree; [`DirTree::parse`] reads them in place.
     pub fn load_dirtree(&self, checksum: &Checksum) -> Result<Vec<u8>> {
-        self.load_metadata(ObjectName::new(*checksum, ObjectType::DirTree))
+        if let Some(data) = self.remembered().get(checksum) {
+            return Ok(data);
+        }
+        let data = self.load_metadata(ObjectName::new(*checksum, ObjectType::DirTree))?;
+        self.remembered().put(checksum, &data);
+        Ok(data)
     }
 
     /// Reads bytes from [`Repo::load_dirtree`].

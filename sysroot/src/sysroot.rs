@@ -40,6 +40,7 @@ impl Sysroot {
             bail!("There is no directory ostree in {path}; run `ostree admin init-fs {path}` first");
         }
         let repo = Repo::open_at(&top, "ostree/repo").context("loading sysroot: Opening sysroot repo")?;
+        repo.remember_trees();
         // `/ostree` of a running system is a link into the physical root: what it leads to has that as its parent.
         let root = open(top.as_fd(), Path::new("ostree/..")).context("Opening the physical root")?;
         let boot = open(top.as_fd(), Path::new("boot")).with_context(|| {
