@@ -32,6 +32,8 @@ impl Sysroot {
 
     /// Replaces a deployment's origin.
     pub fn set_origin(&self, _lock: &Lock, path: &DeploymentPath, origin: &Origin) -> Result<()> {
+        // A pin is what keeps a deployment when a full disk is cleaned up.
+        self.release_reserve();
         self.write_origin(path, origin)?;
         self.touch()
     }

@@ -2,7 +2,7 @@
 //! Keeping the objects of a deployment while it is made. Its tree is made of links to them, but whoever prunes the
 //! repository goes by refs, and the deployment gets its own only with the boot menu (ostree#2337).
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bootloader::Slot;
 use fn_error_context::context;
 use formats::Checksum;
@@ -30,6 +30,7 @@ fn make(sysroot: &Sysroot, name: &Refspec, commit: &Checksum) -> Result<()> {
     let repo = sysroot.repo();
     // Who prunes is alone with the repository: what is there now is whole, and stays.
     let _lock = repo.lock_shared()?;
-    repo.load_commit(commit)?;
+    repo.load_commit(commit)
+        .context("It was there when this was planned, and has been pruned since; pull it again")?;
     repo.set_ref(name, commit)
 }

@@ -57,11 +57,20 @@ fn fill_inodes(root: &Path) {
 
 type Change = fn(&Sysroot, &Lock);
 
-const CHANGES: [(&str, Change, &[&str]); 5] = [
+const CHANGES: [(&str, Change, &[&str]); 6] = [
     ("rollback", |sysroot, lock| drop(sysroot.rollback(lock).unwrap()), &["2", "3", "1"]),
     ("set-default", |sysroot, lock| drop(sysroot.set_default(lock, 2).unwrap()), &["1", "3", "2"]),
     ("undeploy", |sysroot, lock| drop(sysroot.undeploy(lock, 1).unwrap()), &["3", "1"]),
     ("cleanup", |sysroot, lock| drop(sysroot.cleanup(lock).unwrap()), &["3", "2", "1"]),
+    (
+        "pin",
+        |sysroot, lock| {
+            let last = sysroot.load().unwrap().deployments[2].clone();
+            assert!(sysroot.pin(lock, &last, true).unwrap());
+            assert!(sysroot.load().unwrap().deployments[2].origin.pinned());
+        },
+        &["3", "2", "1"],
+    ),
     (
         "kargs",
         |sysroot, lock| {

@@ -159,6 +159,23 @@ fn a_plan_for_another_system_is_not_carried_out() {
 }
 
 #[test]
+fn a_commit_that_is_pruned_meanwhile_is_not_deployed() {
+    let world = two();
+    let commit = world.commit("other", "3", |tree| fs::write(tree.join("usr/other"), "3").unwrap());
+    let sysroot = world.sysroot();
+    let plan = sysroot.plan(&Request::Deploy(world.options(&commit.to_string()))).unwrap();
+    let before = world.menu();
+    let repo = repo::Repo::open(world.root().join("ostree/repo")).unwrap();
+    repo.delete_ref(&"other".parse().unwrap()).unwrap();
+    let only_refs = repo::prune::Options { refs_only: true, ..repo::prune::Options::default() };
+    assert!(repo.prune(&only_refs).unwrap().pruned > 0);
+    let lock = sysroot.lock(|| ()).unwrap();
+    let error = format!("{:#}", sysroot.apply(&lock, &plan).unwrap_err());
+    assert!(error.contains("has been pruned since; pull it again"), "{error}");
+    assert_eq!(world.menu(), before);
+}
+
+#[test]
 fn what_is_refused_is_refused_by_the_plan() {
     let world = two();
     world.commit("no-kernel", "4", |tree| fs::remove_dir_all(tree.join("usr/lib/modules")).unwrap());

@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What was changed in the `/etc` of the running system too late for the deployment that is booted next.
 
+use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use etc_merge::{Change, Changes, What};
-use rustix::fs::{AtFlags, StatxFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxFlags};
 
 use crate::directory;
 use crate::load::Loaded;
 use crate::sysroot::Sysroot;
+
+/// Opens what is a directory, and no link to one.
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Seconds since the epoch, and nanoseconds.
+type Moment = (i64, u32);
 
 impl Sysroot {
     /// What was changed in the `/etc` of the running system after the deployment that is booted next was made, and is not
@@ -23,7 +31,7 @@ impl Sysroot {
         if next.staged || next.booted || next.path.stateroot != booted.path.stateroot {
             return Ok(Vec::new());
         }
-        let made_at = |dir: BorrowedFd<'_>| -> Result<Option<(i64, u32)>> {
+        let made_at = |dir: BorrowedFd<'_>| -> Result<Option<Moment>> {
             let stat = rustix::fs::statx(dir, "etc", AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME)?;
             let known = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
             Ok(known.then_some((stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec)))
@@ -38,6 +46,10 @@ impl Sysroot {
         }
         let (defaults, current) = (directory::open(&tree, "usr/etc")?, directory::open(&tree, "etc")?);
         let there = directory::open(&next, "etc")?;
+        // A status is asked for often, and as a rule nothing was changed: then there is nothing to compare.
+        if !is_any_later(current.as_fd(), made)? {
+            return Ok(Vec::new());
+        }
         let changes = Changes::between(defaults.as_fd(), current.as_fd())?;
         let is_later = |change: &&Change| {
             // What is gone has left its time in the directory that it was in.
@@ -57,5 +69,69 @@ impl Sysroot {
             }
         }
         Ok(left)
+    }
+}
+
+/// Whether anything in a directory was changed after a moment: a file, or a directory by what was made or removed in it.
+fn is_any_later(dir: BorrowedFd<'_>, moment: Moment) -> Result<bool> {
+    if changed_at(dir, c".")? > moment {
+        return Ok(true);
+    }
+    for entry in Dir::read_from(dir)? {
+        let entry = entry?;
+        if matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            continue;
+        }
+        if entry.file_type() == FileType::Directory {
+            let below = rustix::fs::openat(dir, entry.file_name(), DIRECTORY, Mode::empty())?;
+            if is_any_later(below.as_fd(), moment)? {
+                return Ok(true);
+            }
+        } else if changed_at(dir, entry.file_name())? > moment {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn changed_at(dir: BorrowedFd<'_>, name: &CStr) -> Result<Moment> {
+    let stat = rustix::fs::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::CTIME)?;
+    Ok((stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_change_at_any_depth_is_later() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |path: &str| temp.path().join(path);
+        fs::create_dir_all(at("a/b")).unwrap();
+        fs::write(at("a/b/file"), "1").unwrap();
+        fs::write(at("top"), "1").unwrap();
+        let dir = fs::File::open(temp.path()).unwrap();
+        let now = || {
+            // The kernel's clock for files advances in steps of some milliseconds.
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            fs::write(at("clock"), "").unwrap();
+            let moment = changed_at(dir.as_fd(), c"clock").unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            moment
+        };
+        let changes: [&dyn Fn(); 4] = [
+            &|| fs::write(at("a/b/file"), "2").unwrap(),
+            &|| fs::write(at("top"), "2").unwrap(),
+            &|| fs::remove_file(at("a/b/file")).unwrap(),
+            &|| fs::create_dir(at("new")).unwrap(),
+        ];
+        now();
+        for change in changes {
+            let moment = now();
+            assert!(!is_any_later(dir.as_fd(), moment).unwrap());
+            change();
+            assert!(is_any_later(dir.as_fd(), moment).unwrap());
+        }
     }
 }
