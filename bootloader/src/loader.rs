@@ -29,6 +29,7 @@ pub use beside::Beside;
 pub use detect::{Choice, EntryPoint, Installed, LoaderError, Reads, detect, select};
 pub use examine::{Report, ReportedEntry, boots_elsewhere, examine};
 pub use grub2::Grub2;
+pub use place::booted_partition;
 pub use none::BootEntriesOnly;
 pub use syslinux::{Extlinux, Syslinux};
 pub use uboot::Uboot;

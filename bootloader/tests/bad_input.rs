@@ -76,6 +76,9 @@ fn an_entry_that_is_not_text_keeps_every_boot_file() {
     world.write(&other, "kernel");
     bootloader::sweep(world.places(), &world.settings).unwrap();
     assert!(world.path(&other).exists());
+    // Nor is it listed as what could go, where nothing is left of the entry that might name it.
+    std::fs::write(world.path("boot/loader.1/entries/ostree-2.conf"), "").unwrap();
+    assert_eq!(bootloader::leftovers(&world.state(), &world.settings), [""; 0]);
 }
 
 #[test]

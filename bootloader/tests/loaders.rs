@@ -380,6 +380,30 @@ fn the_file_on_the_efi_partition_is_written_once() {
     assert_eq!(read(&world, "boot/efi/EFI/debian/grub.cfg"), stub);
 }
 
+/// Of two disks that each have an EFI partition, the one that is mounted is not always the one that the firmware reads: then a switch that
+/// has to write to it is refused before it begins, and one that has not is not.
+#[test]
+fn another_efi_partition_than_the_booted_one_is_not_written_to() {
+    let mut world = with_loader("boot/efi/EFI/debian/grub.cfg", "");
+    let (a, b) = (world.nth(1, "one"), world.nth(2, "two"));
+    let compare = |world: &mut World, booted: &str| {
+        look(world);
+        world.settings.installed.compare_esp(world.boot.as_fd(), Some(booted.to_owned())).unwrap();
+    };
+    compare(&mut world, "/dev/null");
+    let err = world.plan(&[a.clone()]).unwrap_err().to_string();
+    assert!(
+        err.starts_with("The EFI partition at /boot/efi is not the one") && err.contains("/dev/null"),
+        "{err}"
+    );
+    assert!(world.settings.installed.check().is_err());
+    // No such name is known here.
+    compare(&mut world, "PARTUUID=00000000-0000-0000-0000-000000000000");
+    world.switch(&[a]);
+    compare(&mut world, "/dev/null");
+    world.switch(&[b]);
+}
+
 /// On a FAT, where a rename over a file is no single write and a removed one is gone: the two files change places, after the switch, and
 /// neither name is ever free.
 #[test]

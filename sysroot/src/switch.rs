@@ -19,6 +19,10 @@ impl Sysroot {
     /// The boot loader to write for, and what a switch must respect.
     pub(crate) fn boot_settings(&self, loaded: &Loaded) -> Result<Settings> {
         let config = self.boot_config()?;
+        let mut installed = loader::select(config.bootloader, self.places().boot)?;
+        if loaded.is_running_system {
+            installed.compare_esp(self.places().boot, loader::booted_partition())?;
+        }
         Ok(Settings {
             boot_prefix: config.boot_prefix,
             freezing: config.freezing,
@@ -26,7 +30,7 @@ impl Sysroot {
             running: if loaded.is_running_system { running_bootlink() } else { None },
             boot_argument: if loaded.is_running_system { running_boot() } else { None },
             awaited: loaded.awaited(),
-            installed: loader::select(config.bootloader, self.places().boot)?,
+            installed,
             grub_generator: std::env::var("OSTREE_GRUB2_EXEC").ok().filter(|program| !program.is_empty()),
             grub_prefix: std::env::var("OSTREE_BOOT_PARTITION").ok(),
             except_default: config.except_default,

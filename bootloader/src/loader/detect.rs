@@ -4,7 +4,7 @@
 //! A system whose loader reads a configuration of its own must not get entries only: it would go on
 //! booting what that configuration says, and nobody would notice.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::str::FromStr;
 
 use anyhow::Result;
@@ -58,6 +58,11 @@ pub enum LoaderError {
         /// What to do.
         remedy: &'static str,
     },
+    /// GRUB would go on with the menu of the EFI partition that it was loaded from.
+    #[error(
+        "The EFI partition at /boot/efi is not the one that the machine was booted from, which is {0}; mount that one there and try again"
+    )]
+    OtherEsp(String),
     /// More initrds than it can load.
     #[error(
         "Boot entry {entry} has several initrds, and the boot loader {loader} loads one: leave out --overlay-initrd"
@@ -162,6 +167,8 @@ pub struct Installed {
     pub beside: Beside,
     /// Where `/boot` is in a btrfs, for GRUB, which reads it from its top and not from the subvolume that is mounted.
     pub subvolume: Option<String>,
+    /// The partition that the machine was booted from, where the EFI partition that GRUB's file is on is another one.
+    pub other_esp: Option<String>,
 }
 
 impl Default for Installed {
@@ -175,11 +182,24 @@ impl Default for Installed {
             boot_uuid: None,
             beside,
             subvolume: None,
+            other_esp: None,
         }
     }
 }
 
 impl Installed {
+    /// Compares the EFI partition that is mounted with the one that the machine was booted from, of which [`booted_partition`] tells:
+    /// what is written to another one the firmware does not read.
+    ///
+    /// [`booted_partition`]: super::booted_partition
+    pub fn compare_esp(&mut self, boot: BorrowedFd<'_>, booted: Option<String>) -> Result<()> {
+        let is_on_esp = self.entry_point.as_ref().is_some_and(|point| point.path.starts_with("efi/"));
+        if let (true, Some(esp), Some(booted)) = (is_on_esp, open_dir(boot, "efi")?, booted) {
+            self.other_esp = place::is_another(esp.as_fd(), &booted)?.then_some(booted);
+        }
+        Ok(())
+    }
+
     /// What would refuse every switch, whatever is in it; to be asked before a tree is made.
     pub fn check(&self) -> Result<(), LoaderError> {
         match self.loader.after_switch(self, &Entry::default()) {
@@ -232,7 +252,8 @@ pub fn select(choice: Choice, boot: BorrowedFd<'_>) -> Result<Installed> {
     let boot_uuid = if elsewhere { uuid(boot)? } else { None };
     let subvolume =
         if grub.is_some() || choice == Choice::Grub2 { place::path_in_btrfs(boot)? } else { None };
-    Ok(Installed { loader, because, entry_point, boot_uuid, beside: beside(boot, grub.as_ref()), subvolume })
+    let beside = beside(boot, grub.as_ref());
+    Ok(Installed { loader, because, entry_point, boot_uuid, beside, subvolume, other_esp: None })
 }
 
 /// The file where GRUB begins, whichever loader is written for: the one that is found or, where bootupd has installed it, its own.
@@ -324,7 +345,6 @@ fn grub_reads_entries(boot: BorrowedFd<'_>) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd;
 
     fn detected(files: &[(&str, &str)]) -> Option<(Choice, String)> {
         let temp = tempfile::tempdir().unwrap();

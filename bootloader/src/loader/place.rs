@@ -55,6 +55,22 @@ pub(crate) fn is_another(boot: BorrowedFd<'_>, argument: &str) -> Result<bool> {
     }
 }
 
+/// The partition that the firmware has loaded the boot loader from, as systemd-boot and GRUB (2.12, with `bli`) leave it, in the form of
+/// `boot=`; `None` without EFI, and with boot loaders that say nothing. <https://systemd.io/BOOT_LOADER_INTERFACE>
+pub fn booted_partition() -> Option<String> {
+    const VARIABLE: &str =
+        "/sys/firmware/efi/efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+    partition(&std::fs::read(VARIABLE).ok()?)
+}
+
+/// Four bytes of attributes, then UTF-16 as far as a NUL.
+fn partition(variable: &[u8]) -> Option<String> {
+    let units =
+        variable.get(4..)?.chunks_exact(2).filter_map(|pair| pair.try_into().ok().map(u16::from_le_bytes));
+    let uuid = String::from_utf16(&units.take_while(|&unit| unit != 0).collect::<Vec<_>>()).ok()?;
+    (!uuid.is_empty()).then(|| format!("PARTUUID={}", uuid.to_ascii_lowercase()))
+}
+
 /// The mount that a directory is in.
 fn mount_of(dir: BorrowedFd<'_>) -> Option<Mount> {
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", dir.as_raw_fd())).ok()?;
@@ -96,6 +112,17 @@ fn unescape(field: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_partition_that_the_firmware_has_booted() {
+        let variable = |text: &str| {
+            [vec![6, 0, 0, 0], text.encode_utf16().flat_map(u16::to_le_bytes).collect()].concat()
+        };
+        assert_eq!(partition(&variable("3F2A-b\0x")).as_deref(), Some("PARTUUID=3f2a-b"));
+        for bad in [&b""[..], b"\x06\0\0", &variable(""), &variable("\0"), b"\x06\0\0\0\0\xd8\0\0"] {
+            assert_eq!(partition(bad), None);
+        }
+    }
 
     #[test]
     fn where_boot_is_in_a_btrfs() {

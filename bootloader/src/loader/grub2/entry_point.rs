@@ -54,6 +54,9 @@ pub(super) fn adopt(installed: &Installed) -> Result<AfterSwitch, LoaderError> {
     match installed.reads() {
         Reads::OurFile | Reads::BootEntries => Ok(AfterSwitch::Nothing),
         Reads::Replaceable if path.starts_with("efi/") => {
+            if let Some(booted) = &installed.other_esp {
+                return Err(LoaderError::OtherEsp(booted.clone()));
+            }
             // On a file system of its own `/boot/boot` leads back to where it is.
             let menu = format!("{}/{MENU}", installed.subvolume.as_deref().unwrap_or("/boot"));
             Ok(AfterSwitch::Stub { path: path.clone(), text: stub(installed.boot_uuid.as_deref(), &menu) })
