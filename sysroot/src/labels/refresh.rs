@@ -67,11 +67,13 @@ fn run(tree: BorrowedFd<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Whether the tree has a policy whose files in `/etc` are not the defaults, and a program for it.
+/// Whether the tree has a policy whose files in `/etc` are not the defaults, and a program for it. Modules that are kept in
+/// `/var` (`store-root` of `semanage.conf`) are not the deployment's.
 fn is_needed(tree: BorrowedFd<'_>) -> Result<bool> {
     let Some(Wanted { policy, .. }) = Wanted::of(tree)? else { return Ok(false) };
     let there = |path: &str| rustix::fs::statat(tree, path, AtFlags::empty()).is_ok();
-    if !PROGRAMS.iter().any(|program| there(program)) {
+    let has_modules = there(&format!("etc/selinux/{policy}/active"));
+    if !has_modules || !PROGRAMS.iter().any(|program| there(program)) {
         return Ok(false);
     }
     let open = |etc: &str| directory::find(tree, &format!("{etc}/selinux/{policy}"));

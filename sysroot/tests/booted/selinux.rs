@@ -110,6 +110,11 @@ fn compiled() {
     stage();
     finalize();
     assert_eq!(log(), "", "what nobody has changed is compiled already");
+    fs::create_dir_all("/etc/selinux/targeted").unwrap();
+    fs::write("/etc/selinux/targeted/setrans.conf", "").unwrap();
+    stage();
+    finalize();
+    assert_eq!(log(), "", "there are no modules in /etc");
     add_module();
     let options = DeployOptions { selinux: Selinux::Ignore, ..DeployOptions::new("main") };
     let name = try_stage(&options, false).unwrap();
