@@ -257,3 +257,30 @@ fn every_loader_has_the_same_order_and_other_titles() {
     entries.sort_by(|a, b| newest(a.entry.version().unwrap(), b.entry.version().unwrap()));
     assert_eq!(shown(&entries), menu, "by version");
 }
+
+/// What cannot be removed of a deployment is told, and the rest of it goes; the switch that has made it unneeded counts.
+#[test]
+fn an_immutable_file_keeps_nothing_else() {
+    let world = World::new();
+    world.commit("main", "1", |_| ());
+    world.deploy("main");
+    world.commit("main", "2", |tree| fs::write(tree.join("usr/etc/conf"), "2").unwrap());
+    world.deploy("main");
+    let tree = world.deployment(0);
+    let flag = |flags: &str| {
+        let done = std::process::Command::new("chattr").arg(flags).arg(tree.join("etc/conf")).status();
+        assert!(done.unwrap().success());
+    };
+    flag("+i");
+    let sysroot = world.sysroot();
+    let lock = sysroot.lock(|| ()).unwrap();
+    let switched = sysroot.undeploy(&lock, 0).unwrap();
+    let left: Vec<&String> = switched.cleaned.left.iter().filter(|left| left.contains("etc/conf")).collect();
+    assert_eq!(left.len(), 1, "{:?}", switched.cleaned);
+    assert!(left[0].contains("not permitted"), "{left:?}");
+    assert_eq!(world.menu().len(), 1, "the switch is made");
+    assert!(tree.join("etc/conf").exists() && !tree.join("usr").exists(), "the rest of it is gone");
+    flag("-i");
+    assert_eq!(sysroot.cleanup(&lock).unwrap().deployments.len(), 1);
+    assert!(!tree.exists());
+}

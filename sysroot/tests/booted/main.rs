@@ -12,6 +12,7 @@ mod harness;
 mod initramfs;
 mod kept;
 mod mounts;
+mod on_disk;
 mod peer;
 mod room;
 mod selinux;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             room::CASES,
             kept::CASES,
             ahead::CASES,
+            on_disk::CASES,
             selinux::CASES,
         ]
         .concat(),
