@@ -298,6 +298,22 @@ fn grub_finds_its_files_in_a_subvolume() {
             assert!(problems.iter().any(|problem| problem.contains("which is not there")), "{problems:?}");
             world.write("boot/loader/grub.cfg", &text);
         }
+        // Nor does a menu of another program pass that leaves it out, unless somebody asks for just that.
+        if root == "@" {
+            let menu = disk.file("menu", &text.replace(top, "/boot").replace("/boot.1/", "/boot.0/"));
+            world.settings.rewrite = true;
+            world.settings.grub_generator = Some(disk.script("mkconfig", &format!("cp {menu} \"$2\"")));
+            let err = format!("{:#}", world.try_switch(&[world.nth(1, "one")]).unwrap_err());
+            assert!(err.contains("is not what boots"), "{err}");
+            world.settings.grub_generator = None;
+            world.settings.grub_prefix = Some("/boot".to_owned());
+            world.switch(&[world.nth(1, "one")]);
+            assert!(read(&world, "boot/loader/grub.cfg").contains("linux /boot/ostree/"));
+            world.settings.grub_prefix = None;
+            world.switch(&[world.nth(1, "one")]);
+            assert!(read(&world, "boot/loader/grub.cfg").contains(&format!("linux {top}/ostree/")));
+            world.settings.rewrite = false;
+        }
         let stub = with_stub(&mut world);
         assert!(stub.contains(&format!("($root){top}/loader/grub.cfg")), "{stub}");
         drop(world);

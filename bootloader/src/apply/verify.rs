@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::rehearse;
-use crate::loader::{Installed, ShownEntry};
+use crate::loader::ShownEntry;
 use crate::plan::{Change, CopyFile, NewLink, Settings, SwitchPlan};
 use crate::state::read::deployment_of;
 use crate::state::{BootState, Places, PresentEntry};
@@ -80,7 +80,7 @@ pub(super) fn verify(plan: &SwitchPlan, places: Places<'_>, settings: &Settings)
             return Err(VerifyError::Link(entry.bootlink.to_string(), "leads nowhere".to_owned()).into());
         }
     }
-    check_native(&staged, &settings.installed)?;
+    check_native(&staged, settings)?;
     plan.copy.iter().try_for_each(|copy| check_copy(copy, places))
 }
 
@@ -93,7 +93,7 @@ pub(super) fn verify_rehearsed(plan: &SwitchPlan, places: Places<'_>, settings: 
     }
     check_entries(plan, &staged, places.boot)?;
     if plan.generate.is_none() {
-        check_native(&staged, &settings.installed)?;
+        check_native(&staged, settings)?;
     }
     plan.copy.iter().try_for_each(|copy| check_copy(copy, places))
 }
@@ -112,28 +112,30 @@ fn check_entries(plan: &SwitchPlan, staged: &BootState, boot: BorrowedFd<'_>) ->
 }
 
 /// Reads the file in the loader's own format with the loader's own rules.
-fn check_native(staged: &BootState, installed: &Installed) -> Result<(), VerifyError> {
-    let loader = installed.loader;
+fn check_native(staged: &BootState, settings: &Settings) -> Result<(), VerifyError> {
+    let loader = settings.installed.loader;
     let Some(file) = loader.file() else { return Ok(()) };
     let failed = |problem| VerifyError::Native { file: file.to_owned(), loader: loader.name(), problem };
     let text = staged.foreign.iter().find(|found| found.path == file).map(|found| found.text.as_str());
     let entries: Vec<&Entry> = staged.entries.iter().map(|entry| &entry.entry).collect();
     match text {
         None => Err(failed("it is not there".to_owned())),
-        Some(text) => compare(installed, text, &entries).map_err(failed),
+        Some(text) => compare(settings, text, &entries).map_err(failed),
     }
 }
 
 /// Whether it shows these entries and no other ones of ours, in this order, and boots the first of them unless somebody has chosen
 /// another system.
-fn compare(installed: &Installed, text: &str, entries: &[&Entry]) -> Result<(), String> {
-    let shown = installed.loader.parse(text);
+fn compare(settings: &Settings, text: &str, entries: &[&Entry]) -> Result<(), String> {
+    let shown = settings.installed.loader.parse(text);
+    // Who says what stands before paths knows a GRUB that reads a btrfs otherwise.
+    let subvolume = settings.installed.subvolume.as_deref().filter(|_| settings.grub_prefix.is_none());
     let ours: Vec<&ShownEntry> = shown.entries.iter().filter(|entry| entry.is_ours()).collect();
     if ours.len() != entries.len() {
         return Err(format!("it shows {} of {} deployments", ours.len(), entries.len()));
     }
     for (shown, entry) in ours.iter().zip(entries) {
-        if !shown.boots(entry, installed.subvolume.as_deref()) {
+        if !shown.boots(entry, subvolume) {
             let title = entry.title().unwrap_or_default();
             return Err(format!("{:?} is not what boots {title:?}", shown.title));
         }

@@ -2,6 +2,7 @@
 //! A `/boot` in an image. Needs root, loop devices, and the mkfs of the file system.
 
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -100,6 +101,20 @@ impl Btrfs {
 
     pub fn mount(&self) -> PathBuf {
         self.dir.path().join("mnt")
+    }
+
+    /// A file beside the image; gives its path.
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// The same, to be run.
+    pub fn script(&self, name: &str, commands: &str) -> String {
+        let path = self.file(name, &format!("#!/bin/sh\n{commands}\n"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
     }
 
     /// The image, with all on it.
