@@ -67,7 +67,11 @@ impl Sysroot {
         let stamp = match &done {
             Ok(Finalized::Done(_)) => self.remove_stamp(),
             Ok(Finalized::NothingStaged | Finalized::Locked(_)) => Ok(()),
-            Err(error) => self.write_stamp(&format!("{error:#}")),
+            Err(error) => {
+                // The reason may be that nothing is free.
+                self.release_reserve();
+                self.write_stamp(&format!("{error:#}"))
+            }
         };
         if let Err(error) = stamp {
             log::warn!("{error:#}");

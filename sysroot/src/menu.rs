@@ -15,7 +15,7 @@ use crate::labels;
 use crate::load::Loaded;
 use crate::lock::Lock;
 use crate::overlay_initrds;
-use crate::room::Room;
+use crate::room::{self, Room};
 use crate::sysroot::Sysroot;
 
 /// What a new menu has changed.
@@ -114,7 +114,7 @@ impl Sysroot {
     /// Switches, and removes what no entry names any more.
     pub(crate) fn switch_menu(&self, lock: &Lock, loaded: &Loaded, menu: &MenuPlan) -> Result<Switched> {
         let MenuPlan { items, settings, .. } = menu;
-        if items.iter().all(|item| matches!(item, Item::Old { .. })) {
+        if room::copies_nothing(items, &menu.switch) {
             self.release_reserve();
         }
         let count_change = count(items.len()) - count(loaded.menu_len());

@@ -36,8 +36,7 @@ impl Sysroot {
     ) -> Result<Option<Room>> {
         let Some(shortage) = plan.shortage(self.places(), &loaded.boot, settings)? else { return Ok(None) };
         let (bytes, files) = self.reserved_in_boot();
-        let makes_nothing = items.iter().all(|item| matches!(item, Item::Old { .. }));
-        if makes_nothing
+        if copies_nothing(items, plan)
             && shortage.needed <= shortage.free.saturating_add(bytes)
             && shortage.needed_files <= shortage.free_files.saturating_add(files)
         {
@@ -95,6 +94,12 @@ impl Sysroot {
     fn boot_bytes(&self, loaded: &Loaded, paths: &[String]) -> Result<u64> {
         bootloader::boot_bytes(self.places(), &loaded.boot, paths)
     }
+}
+
+/// Whether only entries are new: of deployments that are there, or of one whose boot files were brought to `/boot` when it was
+/// staged. Such a switch may use what is reserved.
+pub(crate) fn copies_nothing(items: &[Item], plan: &SwitchPlan) -> bool {
+    plan.copy.is_empty() || items.iter().all(|item| matches!(item, Item::Old { .. }))
 }
 
 /// The deployments that stay, in the order of the old menu; `None` if these are all, or if what runs is not among them.

@@ -2,18 +2,22 @@
 //! A `/boot` with room for one large kernel, and another one comes.
 
 use std::fs;
+use std::io::Write;
 
 use sysroot::deploy::{DeployOptions, Deployed};
 
 use crate::harness::{Case, Need};
 use crate::mounts::BootDisk;
-use crate::system::{Boot, boot, finalize, list, mount, open, status, try_stage};
+use crate::system::{
+    Boot, boot, default_entry, finalize, list, mount, open, status, try_finalize, try_stage,
+};
 use crate::world::World;
 
 pub(crate) const CASES: &[Case] = &[
     ("what_goes_anyway_goes_first_where_room_is_short", Need::Nothing, rotated_out),
     ("where_that_would_not_help_nothing_goes", Need::Nothing, no_help),
     ("staging_makes_room_as_well", Need::Nothing, staged),
+    ("a_boot_that_is_full_at_shutdown", Need::Nothing, full_at_shutdown),
 ];
 
 /// A running system whose `/boot` has room for one of the kernels `one` and `two`, each of which is a branch; `huge` fits nowhere.
@@ -74,4 +78,34 @@ fn staged() {
     assert_eq!(list(), ["twos", "1*"]);
     finalize();
     assert_eq!(list(), ["two", "1*"]);
+}
+
+/// Writes to `/boot` until not a block is left, but for those that a file system reserves for its owner.
+fn fill() {
+    let mut file = fs::File::create("/boot/filler").unwrap();
+    let free = || rustix::fs::statvfs("/boot").unwrap().f_bavail;
+    while free() > 0 {
+        let size = if free() > 4096 { 1 << 20 } else { 1024 };
+        file.write_all(&vec![1; size]).and_then(|()| file.sync_all()).unwrap();
+    }
+}
+
+/// The boot files are there since it was staged, and the entries wait; for the rest there is a reserve. Without that, the old menu stays.
+fn full_at_shutdown() {
+    running();
+    try_stage(&DeployOptions::new("one"), false).unwrap();
+    fill();
+    finalize();
+    assert_eq!(list(), ["one", "1*"]);
+    fs::remove_file("/boot/filler").unwrap();
+    let mut options = DeployOptions::new("one");
+    options.kernel_args.append.push("another".to_owned());
+    try_stage(&options, false).unwrap();
+    fs::remove_dir_all("/boot/.ostree-reserve").unwrap_or_default();
+    fill();
+    let before = default_entry();
+    let error = format!("{:#}", try_finalize().unwrap_err());
+    assert!(error.contains("/boot has "), "{error}");
+    assert_eq!(default_entry(), before);
+    assert_eq!(list(), ["one", "1*"]);
 }
