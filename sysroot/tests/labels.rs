@@ -2,6 +2,8 @@
 //! What a deployment of a tree with an SELinux policy labels, and what it leaves alone. The kernel needs no SELinux for that; root
 //! is needed, as for every deployment.
 
+#![allow(clippy::unwrap_used)] // the helpers of tests unwrap as the tests do
+
 mod world;
 
 use std::ffi::CString;
@@ -186,8 +188,9 @@ fn boot_files_are_labelled_where_they_are_copies() {
     world.commit("main", "1", with_policy("enforcing"));
     world.deploy("main");
     let kernel = || {
-        let dirs = fs::read_dir(world.root().join("boot/ostree")).unwrap().map(|entry| entry.unwrap().path());
-        let dir = dirs.filter(|path| path.is_dir()).next().unwrap();
+        let mut dirs =
+            fs::read_dir(world.root().join("boot/ostree")).unwrap().map(|entry| entry.unwrap().path());
+        let dir = dirs.find(|path| path.is_dir()).unwrap();
         let mut files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
         files.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("vmlinuz")).unwrap()
     };

@@ -71,10 +71,11 @@ impl SelinuxEnsureLabeled {
         );
         let lock = super::lock(sysroot)?;
         let done = sysroot.ensure_labelled(&lock, part)?;
-        Ok(match done.policy {
+        match done.policy {
             Some(policy) => writeln!(out, "Relabeling using policy '{policy}': {} labels set", done.count)?,
             None => writeln!(out, "No SELinux policy found in deployment '{}'", done.deployment)?,
-        })
+        }
+        Ok(())
     }
 }
 
