@@ -92,6 +92,7 @@ fn what_cannot_be_edited_changes_nothing() {
         ("--replace=none=1", "none"),
         ("--replace=console=c", "console"),
         ("--deployment=7 --append=x", "Out of range"),
+        ("--append=ostree.prepare-root.composefs=signed", "not supported"),
     ] {
         let error = world.fails(&format!("{KARGS} {edits}"));
         assert!(error.contains(words), "{edits}: {error}");

@@ -15,6 +15,7 @@ use crate::labels;
 use crate::load::Loaded;
 use crate::lock::Lock;
 use crate::overlay_initrds;
+use crate::preflight;
 use crate::room::{self, Room};
 use crate::sysroot::Sysroot;
 
@@ -100,6 +101,11 @@ impl Sysroot {
         };
         if let Staging::GivenUp(_) = staging {
             settings.awaited.clear();
+        }
+        for item in items {
+            if let Item::Old { kernel_args: Some(args), .. } = item {
+                preflight::check_arguments(args)?;
+            }
         }
         let items: Vec<Item> = items.iter().filter(|item| !is_staged(item)).cloned().collect();
         let entries = entries::compose(self, loaded, &items)?;

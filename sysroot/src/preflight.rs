@@ -5,7 +5,9 @@ use std::os::fd::BorrowedFd;
 
 use anyhow::{Context, Result, ensure};
 use fn_error_context::context;
+use formats::kernel_args::KernelArgs;
 use prepare_root::calls::Calls;
+use prepare_root::config::{COMPOSEFS_ARGUMENT, Config};
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
@@ -26,8 +28,16 @@ pub(crate) fn check(tree: BorrowedFd<'_>) -> Result<()> {
             "the tree has no directory /{name}: add it, the boot mounts on it"
         );
     }
-    prepare_root::config::Config::load(tree)?.check_supported()?;
+    Config::load(tree)?.check_supported()?;
     Ok(())
+}
+
+/// Checks kernel arguments that the program in the initramfs obeys.
+#[context("Checking the kernel argument {COMPOSEFS_ARGUMENT}=")]
+pub(crate) fn check_arguments(arguments: &KernelArgs) -> Result<()> {
+    let mut config = Config::parse(&[])?;
+    config.override_with(arguments)?;
+    Ok(config.check_supported()?)
 }
 
 /// Reads a file of the tree; links in it stay in it.
@@ -72,6 +82,25 @@ mod tests {
             ["[composefs]\nenabled=no\n", "[composefs]\nenabled=maybe\n", "[sysroot]\nreadonly=true\n"]
         {
             check_tree(&[(conf, text)]).unwrap();
+        }
+    }
+
+    #[test]
+    fn arguments_that_the_boot_would_refuse_are_refused() {
+        for (line, refused) in [
+            ("root=x quiet", false),
+            ("ostree.prepare-root.composefs=no", false),
+            ("ostree.prepare-root.composefs=maybe", false),
+            ("quiet ostree.prepare-root.composefs=yes", true),
+            ("ostree.prepare-root.composefs=signed", true),
+            ("ostree.prepare-root.composefs=verity rw", true),
+            ("ostree.prepare-root.composefs=what", true),
+        ] {
+            let checked = check_arguments(&KernelArgs::parse(line)).map_err(|error| format!("{error:#}"));
+            assert_eq!(checked.is_err(), refused, "{line}");
+            if let Err(error) = checked {
+                assert!(error.contains("composefs=") && !error.contains('\n'), "{error}");
+            }
         }
     }
 

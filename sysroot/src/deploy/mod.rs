@@ -29,6 +29,7 @@ use crate::load::Loaded;
 use crate::lock::Lock;
 use crate::menu::{MenuPlan, Switched};
 use crate::overlay_initrds::OverlayInitrd;
+use crate::preflight;
 use crate::retention::Retention;
 use crate::space::Counting;
 use crate::sysroot::Sysroot;
@@ -142,6 +143,7 @@ impl Sysroot {
         counting: Counting,
     ) -> Result<DeployWork> {
         let plan = DeployPlan::new(self, loaded, options)?;
+        preflight::check_arguments(&plan.kernel_args)?;
         loaded.boot.check()?;
         let settings = self.boot_settings(loaded)?;
         settings.installed.check()?;
