@@ -18,8 +18,11 @@ pub(crate) const CASES: &[Case] = &[
     ("each_file_of_ours_may_be_gone", Need::Nothing, gone),
 ];
 
+/// Where a file is, by the name of a deployment.
+type Place = fn(&str) -> PathBuf;
+
 /// The name of a file in the book, and where it is for a deployment.
-const FILES: [(&str, fn(&str) -> PathBuf); 11] = [
+const FILES: [(&str, Place); 11] = [
     ("/ostree/boot-switch", |_| "/sysroot/ostree/boot-switch".into()),
     ("…/backing/CHECKSUM.SERIAL/etc-conflicts.json", |name| backing(name).join("etc-conflicts.json")),
     ("…/backing/CHECKSUM.SERIAL/selinux-refresh-failed", |name| {

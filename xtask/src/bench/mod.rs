@@ -3,6 +3,7 @@
 
 mod cases;
 mod finalization;
+mod growth;
 mod measure;
 mod report;
 mod system;
@@ -127,12 +128,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if let Some(machines) = machines {
         measured.push(machines.measure()?);
     }
-    ensure!(!measured.is_empty(), "no case has that name");
+    let growth = wanted(growth::NAME).then(|| growth::measure(&bench, options.runs)).transpose()?;
+    ensure!(!measured.is_empty() || growth.is_some(), "no case has that name");
     let table = report::table(&measured);
-    print!("{table}");
+    let growth = growth.as_ref().map(growth::table).unwrap_or_default();
+    print!("{table}\n{growth}");
     if options.only.is_none() && options.program.is_none() {
         let path = workspace.root.join("docs/performance.md");
-        std::fs::write(&path, report::page(&facts, &table, options.runs))
+        std::fs::write(&path, report::page(&facts, &table, &growth, options.runs))
             .with_context(|| format!("Writing {}", path.display()))?;
         println!("wrote {}", path.display());
     }
@@ -187,8 +190,8 @@ fn remove(dir: &Path) -> Result<()> {
     if !dir.exists() {
         return Ok(());
     }
-    for side in ["ours", "theirs", "shared"] {
-        make_deployments_mutable(&dir.join(side))?;
+    for side in std::fs::read_dir(dir).with_context(|| format!("Reading {}", dir.display()))? {
+        make_deployments_mutable(&side?.path())?;
     }
     std::fs::remove_dir_all(dir).with_context(|| format!("Removing {}", dir.display()))
 }

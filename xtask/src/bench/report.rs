@@ -119,7 +119,7 @@ pub(crate) fn table(measured: &[Measured]) -> String {
 }
 
 /// The whole page.
-pub(crate) fn page(facts: &Facts, table: &str, runs: u32) -> String {
+pub(crate) fn page(facts: &Facts, table: &str, growth: &str, runs: u32) -> String {
     let facts: String = facts.lines.iter().map(|line| format!("- {line}\n")).collect();
     format!(
         "# Performance\n\nWritten by `./run bench`, which measures our `ostree` beside Debian's in turn, in one run.\n\n{facts}\n{table}\n\
@@ -131,6 +131,10 @@ pub(crate) fn page(facts: &Facts, table: &str, runs: u32) -> String {
          What is deployed is the tree with 1500 more files in `/etc`. The second version has another initramfs, 150 of these\n\
          defaults changed, and 150 new files. Before it is deployed, 150 files in `/etc` were changed, 100 removed and 150 added;\n\
          after each run the peer undeploys it again. `status` and `config-diff` read one sysroot with both versions, made by the peer.\n\n\
+         {growth}\n\
+         Each file of a deployment is a name of its own and each directory is made anew, so a deploy cannot but grow with the tree: what\n\
+         grows is the making of links and directories. Planning does not: each directory of a commit is read once, whoever needs it, and one that\n\
+         two commits have in common is read once for both.\n\n\
          The finalization is measured in virtual machines, three boots of each in turn: a smaller Debian system with our programs\n\
          and units, and the same with the C tools in their place. Each stages the second version by its own `ostree`, with another\n\
          initramfs and changes in `/etc`, and is shut down; the time is that from `Stopping` to `Stopped` of\n\
@@ -145,11 +149,11 @@ fn of(samples: &[Sample], value: impl Fn(&Sample) -> Option<f64>) -> f64 {
     median(&samples.iter().filter_map(value).collect::<Vec<_>>())
 }
 
-fn wall(samples: &[Sample]) -> f64 {
+pub(super) fn wall(samples: &[Sample]) -> f64 {
     of(samples, |sample| Some(sample.wall.as_secs_f64()))
 }
 
-fn cpu(samples: &[Sample]) -> f64 {
+pub(super) fn cpu(samples: &[Sample]) -> f64 {
     of(samples, |sample| Some(sample.cpu?.as_secs_f64()))
 }
 
@@ -158,15 +162,15 @@ fn peak(samples: &[Sample]) -> f64 {
     of(samples, |sample| Some(sample.peak_kib? as f64 / 1024.0))
 }
 
-fn known(value: f64, digits: usize) -> String {
+pub(super) fn known(value: f64, digits: usize) -> String {
     if value.is_nan() { "–".to_owned() } else { format!("{value:.digits$}") }
 }
 
-fn seconds(value: f64) -> String {
+pub(super) fn seconds(value: f64) -> String {
     if value < 0.1 { format!("{:.2} ms", value * 1000.0) } else { format!("{value:.2} s") }
 }
 
-fn verdict(met: bool) -> &'static str {
+pub(super) fn verdict(met: bool) -> &'static str {
     if met { "met" } else { "missed" }
 }
 

@@ -63,6 +63,29 @@ fn commit(bench: &Bench, from: &str, to: &str, overlay: &Path) -> Result<()> {
     ])
 }
 
+/// A tree with what every version has: boot files, directories to mount on, and defaults.
+pub(super) fn skeleton(bench: &Bench, tree: &Path) -> Result<()> {
+    for name in ["sysroot", "var", "run", "proc", "sys", "dev", "boot", "tmp"] {
+        fs::create_dir_all(tree.join(name)).with_context(|| format!("Creating {name}"))?;
+    }
+    for index in 0..DEFAULTS {
+        write(&tree.join("usr/etc").join(default(index)), &text(index, "default"))?;
+    }
+    let initramfs = find_initramfs(&bench.tree)?;
+    for from in [initramfs.with_file_name("vmlinuz"), initramfs] {
+        let below = from.strip_prefix(&bench.tree).context("It is not in the tree")?;
+        write(&tree.join(below), &fs::read(&from).with_context(|| format!("Reading {}", from.display()))?)?;
+    }
+    Ok(())
+}
+
+/// Commits a directory.
+pub(super) fn commit_dir(bench: &Bench, to: &str, tree: &Path) -> Result<()> {
+    let line =
+        [repo_option(&bench.repo), "commit".into(), format!("--branch={to}").into(), OsString::from(tree)];
+    bench.theirs.run(line)
+}
+
 fn find_initramfs(tree: &Path) -> Result<PathBuf> {
     let modules = tree.join("usr/lib/modules");
     let mut entries = fs::read_dir(&modules).with_context(|| format!("Reading {}", modules.display()))?;
@@ -73,6 +96,11 @@ fn find_initramfs(tree: &Path) -> Result<PathBuf> {
 /// A sysroot without deployments that has both versions; the peer makes it, with hard links to the objects of the
 /// repository.
 pub(super) fn empty(bench: &Bench, side: &Side) -> Result<()> {
+    empty_with(bench, side, &[FIRST, SECOND])
+}
+
+/// The same with these refs.
+fn empty_with(bench: &Bench, side: &Side, refs: &[&str]) -> Result<()> {
     clear(&side.dir.join("checkout"))?;
     let sysroot = side.dir.join("sysroot");
     super::make_deployments_mutable(&side.dir)?;
@@ -81,19 +109,22 @@ pub(super) fn empty(bench: &Bench, side: &Side) -> Result<()> {
     let peer = &bench.theirs;
     peer.run(["admin".into(), "init-fs".into(), OsString::from(&sysroot)])?;
     peer.run(["admin".into(), "os-init".into(), option(side), "bench".into()])?;
-    peer.run([
-        repo_option(&sysroot.join("ostree/repo")),
-        "pull-local".into(),
-        OsString::from(&bench.repo),
-        FIRST.into(),
-        SECOND.into(),
-    ])
+    let mut line =
+        vec![repo_option(&sysroot.join("ostree/repo")), "pull-local".into(), OsString::from(&bench.repo)];
+    line.extend(refs.iter().map(OsString::from));
+    peer.run(line)
 }
 
 /// A sysroot with the first version deployed by the peer, in which an administrator has been at work.
 pub(super) fn first_deployed(bench: &Bench, side: &Side) -> Result<()> {
-    empty(bench, side)?;
-    run_peer(bench, &deploy(side, FIRST))?;
+    deployed(bench, side, &[FIRST, SECOND].map(str::to_owned))
+}
+
+/// The same of these versions.
+pub(super) fn deployed(bench: &Bench, side: &Side, versions: &[String; 2]) -> Result<()> {
+    let [first, second] = versions;
+    empty_with(bench, side, &[first, second])?;
+    run_peer(bench, &deploy(side, first))?;
     let [only] = deployments(side)?.try_into().map_err(|_| anyhow::anyhow!("One deployment was expected"))?;
     change_etc(&only.join("etc"))
 }
@@ -166,7 +197,7 @@ fn text(index: usize, what: &str) -> Vec<u8> {
     format!("# {what} {index}\nkey = value of a setting\n").repeat(50).into_bytes()
 }
 
-fn write(path: &Path, content: &[u8]) -> Result<()> {
+pub(super) fn write(path: &Path, content: &[u8]) -> Result<()> {
     let dir = path.parent().context("It has no directory")?;
     fs::create_dir_all(dir).with_context(|| format!("Creating {}", dir.display()))?;
     // A file of a version may be a link to an object, which must stay as it is.
