@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A whole Debian, started by a boot loader. Not by U-Boot: it hands on tables of its own in place of QEMU's SMBIOS, and what the
-//! guest is told by credentials does not arrive. What it starts is the small system.
+//! A whole Debian, started by a boot loader. Not by U-Boot: it started kernel and Debian, and the guest reported nothing. Probably it hands on
+//! tables of its own in place of QEMU's SMBIOS, so that what the guest is told by credentials does not arrive. What it starts is the small system.
 
 use anyhow::Result;
 
