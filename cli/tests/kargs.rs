@@ -162,7 +162,7 @@ fn edits_in_place_are_synced() {
         .unwrap();
     assert!(status.success());
     let calls = fs::read_to_string(trace).unwrap();
-    let at = |what: &dyn Fn(&str) -> bool| calls.lines().position(|line| what(line));
+    let at = |what: &dyn Fn(&str) -> bool| calls.lines().position(what);
     let commit = at(&|line| line.contains("rename") && line.contains("\"loader.tmp\"")).unwrap();
     let entry = at(&|line| line.contains("fsync(") && line.contains("/entries/")).unwrap();
     let directory = at(&|line| line.contains("fsync(") && line.contains("/entries>")).unwrap();
