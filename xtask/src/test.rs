@@ -151,7 +151,7 @@ fn record(workspace: &Workspace, option: &str, covers: &str, told: &str) -> Resu
     let changed = if git(&["status", "--porcelain"])?.is_empty() { "" } else { ", with changes" };
     let text = format!(
         "<!-- SPDX-License-Identifier: MIT OR Apache-2.0 -->\n# The last run beyond the boot budget\n\n\
-         `./run test` keeps to a budget of boots. `./run test --all` boots more: a whole Debian by each boot loader but U-Boot, the way of \
+         `./run test` keeps to a budget of boots. `./run test --all` boots more: a whole Debian by each boot loader, the way of \
          GRUB\nfrom one kind of menu to the next, a mounted EFI system partition. `./run test --beyond` boots these alone. Both \
          write this page.\n\n\
          {}, at commit {}{changed}, `./run test {option}`: {covers}.\n\n```text\n{told}\n```\n",

@@ -77,6 +77,7 @@ fn all() -> Vec<Scenario> {
         extra("loaders::full::grub_bios", loaders::full::grub_bios),
         extra("loaders::full::grub_bios_on_root", loaders::full::grub_bios_on_root),
         extra("loaders::full::grub_entries", loaders::full::grub_entries),
+        extra("loaders::full::uboot", loaders::full::uboot),
         usual("loaders::grub_bios", loaders::grub_bios),
         usual("loaders::grub_bios_on_root", loaders::grub_bios_on_root),
         usual("loaders::grub_efi", loaders::grub_efi),
