@@ -25,6 +25,8 @@ use crate::workshop::Workshop;
 const INSIDE: &str = "OSTREE_RS_CRASH_INSIDE";
 /// What `--quick` may take for the states.
 const QUICK: Duration = Duration::from_secs(120);
+/// How often each row of a mistake is recorded until it is seen: what the kernel writes, and when, differs from one to the next.
+const RECORDINGS: usize = 3;
 /// How long each mutant is looked for in a row; where nothing else is done, it takes seconds.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// What the disk has for a whole system more than for the small tree.
@@ -261,7 +263,7 @@ fn mutants(shop: &Shop<'_>, options: &Options) -> Result<Vec<bool>> {
 
 fn look_for(mutant: &Mutant, shop: &Shop<'_>) -> Result<bool> {
     let directory = shop.workshop.directory(&format!("mutant-{}", mutant.name))?;
-    for (name, layout) in mutant.rows {
+    for (name, layout) in (0..RECORDINGS).flat_map(|_| mutant.rows) {
         let operation: &Operation =
             OPERATIONS.iter().find(|operation| operation.name == *name).context("No such operation")?;
         let row = Row { operation, layout: *layout, side: Side::Ours, mutant: Some(mutant.fault) };
