@@ -74,6 +74,7 @@ const USUAL: Operation = Operation {
 const PULL_ALL: &str = "ostree --repo=$REPO pull-local /run/kit/source one two three same";
 const PULL_ONE: &str = "ostree --repo=$REPO pull-local /run/kit/source one";
 const DEPLOY_ONE: &str = "ostree admin deploy --os=testos --karg=root=LABEL=r one";
+const DEPLOY_ONE_BY_PEER: &str = "peer admin deploy --os=testos --karg=root=LABEL=r one";
 const DEPLOY_TWO: &str = "ostree admin deploy --os=testos --karg=root=LABEL=r two";
 /// Changes to `/etc` that a merge has to carry over.
 const EDIT_ETC: &str = "cd $OSTREE_SYSROOT/ostree/deploy/testos/deploy/*.0/etc && echo local >conf && echo new >added && rm d/more";
@@ -103,6 +104,14 @@ pub const FULL_SIZE: Operation = Operation {
 /// All of them.
 pub const OPERATIONS: &[Operation] = &[
     Operation { name: "deploy", commands: &[DEPLOY_TWO], ..USUAL },
+    // On xfs a `/boot/ostree` of others is exchanged for one that stays in a block.
+    Operation {
+        name: "deploy-after-c",
+        prepare: &[PULL_ALL, DEPLOY_ONE_BY_PEER],
+        commands: &[DEPLOY_TWO],
+        peer: false,
+        ..USUAL
+    },
     Operation { name: "first-deploy", prepare: &[PULL_ALL], commands: &[DEPLOY_ONE], ..USUAL },
     Operation {
         name: "stage",
