@@ -14,8 +14,8 @@
 pub enum Mutant {
     /// `no-file-sync`: files are not synced, nor whole file systems but by a proof.
     NoFileSync,
-    /// `replaced-unsynced`: what replaces another file, or is a record by itself, is not synced before it has its name.
-    ReplacedUnsynced,
+    /// `record-unsynced`: what is kept of a staged deployment gets its name before its contents are on the disk.
+    RecordUnsynced,
     /// `no-directory-sync`: directories are not synced, nor whole file systems but by a proof.
     NoDirectorySync,
     /// `commit-by-unlink`: a link is switched by removing the old one and making a new one.
@@ -44,7 +44,7 @@ impl Mutant {
     fn name(self) -> &'static str {
         match self {
             Self::NoFileSync => "no-file-sync",
-            Self::ReplacedUnsynced => "replaced-unsynced",
+            Self::RecordUnsynced => "record-unsynced",
             Self::NoDirectorySync => "no-directory-sync",
             Self::CommitByUnlink => "commit-by-unlink",
             Self::CommitBeforeStage => "commit-before-stage",

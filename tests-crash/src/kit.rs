@@ -185,8 +185,7 @@ impl Kit {
 }
 
 fn copy_directory(from: &Path, to: &Path) -> Result<()> {
-    run("cp", ["-a", "--reflink=auto", "-T", &from.display().to_string(), &to.display().to_string()])
-        .map(drop)
+    run("cp", ["-al", "-T", &from.display().to_string(), &to.display().to_string()]).map(drop)
 }
 
 /// Debian's program, run by its own loader and libraries.

@@ -66,9 +66,9 @@ pub const MUTANTS: &[Mutant] = &[
         rows: &[("pull-local", EXT4), ("commit", EXT4), ("pull-local", XFS)],
     },
     Mutant {
-        name: "replaced-unsynced",
-        fault: "replaced-unsynced",
-        about: "the record of a staged deployment gets its name before its contents are on the disk",
+        name: "record-unsynced",
+        fault: "record-unsynced",
+        about: "what is kept of a staged deployment gets its name before its contents are on the disk",
         in_window: false,
         rows: &[("stage", EXT4), ("stage", XFS)],
     },
@@ -91,7 +91,8 @@ pub const MUTANTS: &[Mutant] = &[
         fault: "running-root-not-pushed",
         about: "the log of the running root, an xfs, is left to reach its place by itself",
         in_window: true,
-        rows: &[("deploy-booted", XFS), ("stage", XFS)],
+        // Which states show it differs from recording to recording.
+        rows: &[("deploy-booted", XFS), ("stage", XFS), ("upgrade", XFS), ("switch", XFS)],
     },
     Mutant {
         name: "running-root-frozen",
