@@ -168,8 +168,9 @@ impl Sysroot {
             return given_up(format!("{error:#}"), true);
         }
         fault::point("take-up");
+        // What is kept stays true, for nothing on the disk changes: were the time of the deployments set here, a cut before it is
+        // written anew would make it false.
         staged::write(&kept.staged)?;
-        self.touch_staged(None)?;
         start_service_later()?;
         Ok(TakenUp::Staged { path, attempt: kept.attempts + 1, of })
     }

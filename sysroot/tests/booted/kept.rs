@@ -78,7 +78,9 @@ fn cut() {
     assert_eq!(list(), ["1*"]);
     assert_eq!(topics(), [Topic::StagedOnDisk]);
     fs::write("/etc/conf", "local\n").unwrap();
+    let kept = fs::read(KEPT).unwrap();
     assert_eq!(attempt(), Some((1, 2)));
+    assert_eq!(fs::read(KEPT).unwrap(), kept, "a cut in between must not make it false");
     assert_eq!(list(), ["2s", "1*"]);
     assert_eq!(record(), before);
     assert_eq!(topics(), []);
