@@ -656,7 +656,6 @@ fn keys_of_all_but_the_default_follow_the_order() {
 
 mod tools {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     /// A system whose `/boot` is a disk, so that switches are proven, and a tool that writes down how it was called.
     fn with_tool(choice: Choice, tool: &str) -> (world::disk::Disk, World, tempfile::TempDir) {
@@ -667,8 +666,7 @@ mod tools {
         let script = "#!/bin/sh\necho \"${0##*/} $*\" >>\"${0%/*}/calls\"\n\
                       test ! -e \"${0%/*}/broken\" || { echo 'no such device' >&2; exit 3; }\n";
         let path = bin.path().join(tool);
-        std::fs::write(&path, script).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        world::executable(&path, script);
         let paths = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());
         world.settings.tool_path = Some(paths);
         (disk, world, bin)
@@ -762,10 +760,7 @@ mod tools {
         let mut world = with_link("boot/grub/grub.cfg", "../loader/grub.cfg");
         let bin = tempfile::tempdir().unwrap();
         let generator = bin.path().join("mkconfig");
-        let write = |script: &str| {
-            std::fs::write(&generator, format!("#!/bin/sh\n{script}")).unwrap();
-            std::fs::set_permissions(&generator, std::fs::Permissions::from_mode(0o755)).unwrap();
-        };
+        let write = |script: &str| world::executable(&generator, &format!("#!/bin/sh\n{script}"));
         world.switch(&[world.nth(1, "one")]);
         let before = world.dump();
         world.settings.grub_generator = Some(generator.to_str().unwrap().to_owned());

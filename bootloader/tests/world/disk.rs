@@ -2,7 +2,6 @@
 //! A `/boot` in an image. Needs root, loop devices, and the mkfs of the file system.
 
 use std::fs::File;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -112,9 +111,9 @@ impl Btrfs {
 
     /// The same, to be run.
     pub fn script(&self, name: &str, commands: &str) -> String {
-        let path = self.file(name, &format!("#!/bin/sh\n{commands}\n"));
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        path
+        let path = self.dir.path().join(name);
+        super::executable(&path, &format!("#!/bin/sh\n{commands}\n"));
+        path.to_str().unwrap().to_owned()
     }
 
     /// The image, with all on it.

@@ -6,11 +6,23 @@
 pub mod disk;
 
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use bootloader::{BootEntry, BootState, KernelFiles, Outcome, Places, PlanError, Settings, SwitchPlan};
 use formats::kernel_args::KernelArgs;
+
+/// Writes a program, in a process of its own: one that is started by a test beside this one would hold what is open for writing here, and
+/// the kernel runs nothing that is.
+pub fn executable(path: &Path, text: &str) {
+    let mut install = Command::new("install");
+    let mut install =
+        install.args(["-m", "755", "/dev/stdin"]).arg(path).stdin(Stdio::piped()).spawn().unwrap();
+    install.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(install.wait().unwrap().success(), "{}", path.display());
+}
 
 pub struct World {
     temp: tempfile::TempDir,
