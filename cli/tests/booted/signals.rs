@@ -167,6 +167,9 @@ fn check_tidy(point: &str) {
     }
     let slot = fs::read_link("/boot/loader").unwrap().into_os_string().into_string().unwrap();
     let mut wanted = vec!["boot".to_owned(), "loader".to_owned(), slot, "ostree".to_owned()];
+    if Path::new(RECORD).exists() {
+        wanted.push(".ostree-staged-loader".to_owned());
+    }
     wanted.sort();
     assert_eq!(names(Path::new("/boot")), wanted, "{point}");
     let links = names(Path::new("/sysroot/ostree"));
