@@ -84,7 +84,8 @@ pub const MUTANTS: &[Mutant] = &[
         fault: "proof-by-sync",
         about: "synced is taken for what a boot loader sees, which does not read the log of an xfs",
         in_window: true,
-        rows: &[("deploy", XFS_BOOT), ("deploy", XFS)],
+        // Which states show it differs from recording to recording.
+        rows: &[("deploy", XFS_BOOT), ("deploy", XFS), ("upgrade", XFS), ("undeploy", XFS)],
     },
     Mutant {
         name: "running-root-not-pushed",

@@ -26,7 +26,7 @@ const INSIDE: &str = "OSTREE_RS_CRASH_INSIDE";
 /// What `--quick` may take for the states.
 const QUICK: Duration = Duration::from_secs(120);
 /// How often each row of a mistake is recorded until it is seen: what the kernel writes, and when, differs from one to the next.
-const RECORDINGS: usize = 3;
+const RECORDINGS: usize = 4;
 /// How long each mutant is looked for in a row; where nothing else is done, it takes seconds.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// What the disk has for a whole system more than for the small tree.
