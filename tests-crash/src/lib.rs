@@ -22,6 +22,7 @@ pub mod faults;
 mod grub;
 mod image;
 pub mod kit;
+mod laptop_mode;
 pub mod loader;
 pub mod log;
 pub mod machine;

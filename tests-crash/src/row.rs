@@ -120,7 +120,7 @@ impl Recorded {
     pub fn new(row: Row, kit: &Kit, workshop: &Workshop) -> Result<Self> {
         let start = Instant::now();
         let name = row.to_string().replace(' ', "_");
-        let directory = workshop.directory(&name)?;
+        let directory = workshop.empty_directory(&name)?;
         let run = || -> Result<(Kit, Recording)> {
             let mutant = row.mutant.filter(|name| *name != FLUSH_DROPPED);
             let kit = match (row.side, mutant) {

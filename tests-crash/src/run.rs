@@ -12,6 +12,7 @@ use rustix::mount::{MountPropagationFlags, mount_change};
 use crate::disk::{Kind, Layout};
 use crate::faults;
 use crate::kit::{Kit, Programs, Side};
+use crate::laptop_mode;
 use crate::loader::Loader;
 use crate::mutant::{MUTANTS, Mutant};
 use crate::operation::{FULL_SIZE, OPERATIONS, Operation};
@@ -26,7 +27,7 @@ const INSIDE: &str = "OSTREE_RS_CRASH_INSIDE";
 /// What `--quick` may take for the states.
 const QUICK: Duration = Duration::from_secs(120);
 /// How often each row of a mistake is recorded until it is seen: what the kernel writes, and when, differs from one to the next.
-const RECORDINGS: usize = 4;
+const RECORDINGS: usize = 2;
 /// How long each mutant is looked for in a row; where nothing else is done, it takes seconds.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// What the disk has for a whole system more than for the small tree.
@@ -107,7 +108,9 @@ fn outside(options: &Options) -> Result<bool> {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
     command.arg(std::env::current_exe()?).args(std::env::args_os().skip(1)).env(INSIDE, &directory);
+    let off = laptop_mode::Off::new()?;
     let status = command.status().context("Running unshare (as root)")?;
+    drop(off);
     if !options.keep {
         std::fs::remove_dir_all(&directory).with_context(|| format!("Removing {}", directory.display()))?;
     }

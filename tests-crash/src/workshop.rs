@@ -39,7 +39,14 @@ impl Workshop {
         Ok(Self { path })
     }
 
-    /// A new directory in it.
+    /// A directory in it, with nothing in it: a row of a mistake is recorded several times.
+    pub fn empty_directory(&self, name: &str) -> Result<PathBuf> {
+        let path = self.directory(name)?;
+        std::fs::remove_dir_all(&path).with_context(|| format!("Emptying {}", path.display()))?;
+        self.directory(name)
+    }
+
+    /// A directory in it.
     pub fn directory(&self, name: &str) -> Result<PathBuf> {
         let path = self.path.join(name);
         std::fs::create_dir_all(&path).with_context(|| format!("Making {}", path.display()))?;
