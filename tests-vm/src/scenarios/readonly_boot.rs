@@ -19,11 +19,12 @@ section status ostree admin status --json
 section mounts cat /proc/self/mountinfo
 "#;
 
-/// Two blocks stay free: enough for the reason, too few for a set of entries.
+/// What was kept for a full disk is gone, and two blocks stay free: enough for the reason, too few for a set of entries.
 const STAGE_AND_FILL: &str = r#"
 section stage ostree admin deploy --stage debian/trixie/x86_64
 section fill sh -euc '
     mount -o remount,rw /boot
+    rm -rf /boot/.ostree-staged-loader /boot/.ostree-reserve
     dd if=/dev/zero of=/boot/filler bs=1M || true
     truncate --size=-8K /boot/filler
     mount -o remount,ro /boot'
