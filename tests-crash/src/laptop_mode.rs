@@ -26,8 +26,7 @@ impl Off {
 
 impl Drop for Off {
     fn drop(&mut self) {
-        if self.before.trim() != "0" {
-            let _ = std::fs::write(FILE, &self.before);
-        }
+        // A program that was killed while it pushed a log has left it on.
+        let _ = std::fs::write(FILE, &self.before);
     }
 }
