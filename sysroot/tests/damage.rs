@@ -174,3 +174,26 @@ fn a_boot_checksum_of_another_rule_is_kept() {
     sysroot.rollback(&sysroot.lock(|| ()).unwrap()).unwrap();
     assert_eq!(world.status().deployments[0].boot_checksum, other);
 }
+
+/// The number of a deployment whose entry cannot be read is out of range, and that is not what is wrong.
+#[test]
+fn an_entry_that_cannot_be_read_is_named_before_the_number() {
+    let world = World::new();
+    for version in ["1", "2"] {
+        world.commit("main", version, |_| ());
+        world.deploy("main");
+    }
+    assert_eq!(world.menu().len(), 2);
+    let entry = world.root().join("boot/loader/entries/ostree-1.conf");
+    let text = fs::read_to_string(&entry).unwrap();
+    fs::write(&entry, text.replace("/ostree/boot.", "/ostree/boot.7")).unwrap();
+    let sysroot = world.sysroot();
+    let lock = sysroot.lock(|| ()).unwrap();
+    let error = format!("{:#}", sysroot.set_default(&lock, 1).unwrap_err());
+    assert!(error.contains("ostree-1.conf") && !error.contains("Out of range"), "{error}");
+    let error = format!("{:#}", sysroot.set_default(&lock, 7).unwrap_err());
+    assert!(error.contains("ostree-1.conf"), "{error}");
+    fs::write(&entry, text).unwrap();
+    let error = format!("{:#}", world.sysroot().set_default(&lock, 7).unwrap_err());
+    assert!(error.contains("Out of range deployment index 7"), "{error}");
+}
