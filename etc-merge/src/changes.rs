@@ -81,7 +81,8 @@ impl Changes {
 /// Whether labels can be compared. Policies that give `usr/etc` another label than `etc` name everything in them differently,
 /// and then a label says nothing about who set it.
 fn labels(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> Result<Labels> {
-    let same = Meta::read(a, c".")?.same_label(&Meta::read(b, c".")?);
+    let read = |dir| Meta::read(dir, c".").context("Reading the attributes of /etc and of its defaults");
+    let same = read(a)?.same_label(&read(b)?);
     Ok(if same { Labels::Count } else { Labels::Pass })
 }
 
@@ -92,7 +93,7 @@ pub fn same_at(a: BorrowedFd<'_>, b: BorrowedFd<'_>, path: &Path) -> Result<bool
         let Some(parent) = descend(dir, parent)? else { return Ok(None) };
         match rustix::fs::statat(&parent, &name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => Ok(None),
-            other => Ok(Some((parent, other?))),
+            other => Ok(Some((parent, other.with_context(|| format!("Reading /etc/{}", path.display()))?))),
         }
     };
     let (in_a, stat_a, in_b, stat_b) = match (stat(a)?, stat(b)?) {

@@ -363,3 +363,11 @@ fn labels_count_where_both_trees_are_labelled_alike() {
         assert_eq!(attribute(&world.at("merged/g"), LABEL).as_deref(), Some("chosen_t"), "as it was set");
     }
 }
+
+#[test]
+fn an_error_at_the_top_names_etc() {
+    let world = World::new(&["kept=1"], &["kept=1"], &["kept=1"]);
+    let no_directory = fs::File::open(world.at("local/kept")).unwrap();
+    let error = etc_merge::Changes::between(world.open("old").as_fd(), no_directory.as_fd()).unwrap_err();
+    assert!(format!("{error:#}").contains("/etc"), "{error:#}");
+}
