@@ -16,8 +16,10 @@ pub struct Deployment {
     pub boot_checksum: Checksum,
     /// Its boot entry.
     pub entry: Entry,
-    /// Where it came from and how it is treated; empty where the file is missing.
+    /// Where it came from and how it is treated; empty where the file is missing or cannot be read.
     pub origin: Origin,
+    /// Why its origin cannot be read, if it cannot: then nothing is known of it, a pin as little as the rest.
+    pub origin_problem: Option<String>,
     /// Whether the running system is this one.
     pub booted: bool,
     /// Whether it is no part of the boot menu yet: it takes the first place in it at shutdown.
@@ -30,6 +32,24 @@ impl Deployment {
     /// The kernel arguments; `ostree=` among them belongs to the entry and is set anew by each switch.
     pub fn kernel_args(&self) -> KernelArgs {
         KernelArgs::parse(&self.entry.options())
+    }
+
+    /// Whether it must be kept: it is pinned, or nobody can tell.
+    pub fn may_be_pinned(&self) -> bool {
+        self.origin.pinned() || self.origin_problem.is_some()
+    }
+
+    /// Its origin, for those who write it anew or inherit from it.
+    ///
+    /// Errors: it cannot be read, and what is in it would be lost.
+    pub fn known_origin(&self) -> anyhow::Result<&Origin> {
+        match &self.origin_problem {
+            None => Ok(&self.origin),
+            Some(problem) => anyhow::bail!(
+                "/{}.origin cannot be read: {problem}; `ostree admin set-origin` writes it anew, or remove it",
+                self.path
+            ),
+        }
     }
 }
 

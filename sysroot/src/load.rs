@@ -132,8 +132,18 @@ impl Sysroot {
         boot_checksum: Checksum,
         entry: Entry,
     ) -> Deployment {
-        let origin = self.read_origin(&path);
-        Deployment { path, boot_checksum, entry, origin, booted: false, staged: false, unlisted: false }
+        let (origin, origin_problem) = match self.read_origin(&path) {
+            Ok(origin) => (origin, None),
+            Err(error) => {
+                let problem = format!("{error:#}");
+                log::warn!(
+                    "/{path}.origin: {problem}; write it anew or remove it, and until then the deployment is kept"
+                );
+                (Origin::default(), Some(problem))
+            }
+        };
+        let (booted, staged, unlisted) = (false, false, false);
+        Deployment { path, boot_checksum, entry, origin, origin_problem, booted, staged, unlisted }
     }
 
     /// Device and inode of a deployment's directory; `None` where there is none.
@@ -189,18 +199,11 @@ impl Sysroot {
         loaded.staged = Some(record);
     }
 
-    /// The origin of a deployment. One that is missing or cannot be read is empty: it says where upgrades come
-    /// from, and must not be in the way of looking at a system and repairing it.
-    fn read_origin(&self, path: &DeploymentPath) -> Origin {
-        let path = format!("{path}.origin");
-        let read = || -> Result<Origin> {
-            let text = prepare_root::open::read_text(self.root(), &path, &Calls::ALL)?;
-            Ok(Origin(Keyfile::parse(&text.unwrap_or_default())?))
-        };
-        read().unwrap_or_else(|error| {
-            log::warn!("/{path}: {error:#}; it counts as empty, write it anew or remove it");
-            Origin::default()
-        })
+    /// The origin of a deployment, empty where it is missing: it says where upgrades come from, and must not be in the way
+    /// of looking at a system and repairing it.
+    fn read_origin(&self, path: &DeploymentPath) -> Result<Origin> {
+        let text = prepare_root::open::read_text(self.root(), &format!("{path}.origin"), &Calls::ALL)?;
+        Ok(Origin(Keyfile::parse(&text.unwrap_or_default())?))
     }
 }
 

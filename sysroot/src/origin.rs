@@ -13,11 +13,12 @@ use crate::sysroot::Sysroot;
 impl Deployment {
     /// Its origin, pinned or not; `None` where it is so already.
     pub(crate) fn with_pin(&self, on: bool) -> Result<Option<Origin>> {
-        if self.origin.pinned() == on {
+        let origin = self.known_origin()?;
+        if origin.pinned() == on {
             return Ok(None);
         }
         ensure!(!self.staged, "Cannot pin staged deployment: pin it once it is booted");
-        Ok(Some(self.origin.clone().with_pin(on)))
+        Ok(Some(origin.clone().with_pin(on)))
     }
 }
 

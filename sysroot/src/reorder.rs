@@ -62,9 +62,17 @@ impl Loaded {
     }
 
     /// A place that must be in the menu.
-    pub fn check(&self, index: usize) -> Result<usize, ReorderError> {
+    ///
+    /// Errors: [`ReorderError::OutOfRange`], and the entries that cannot be read: what was asked for may be one of them.
+    pub fn check(&self, index: usize) -> Result<usize> {
         let count = self.deployments.len();
-        self.find(Which::Index(index)).ok_or(ReorderError::OutOfRange { index, count })
+        let found = self.find(Which::Index(index)).ok_or(ReorderError::OutOfRange { index, count });
+        self.or_unread(found.map_err(Into::into))
+    }
+
+    /// What was found, or else the entry that cannot be read and in which it may be.
+    pub(crate) fn or_unread<T>(&self, found: Result<T>) -> Result<T> {
+        found.or_else(|error| self.boot.check().map_err(Into::into).and(Err(error)))
     }
 }
 

@@ -61,7 +61,7 @@ pub(crate) fn arrange(
         }
         let behind = crossover.is_none_or(|at| index >= at);
         let stays = keep.all
-            || deployment.origin.pinned()
+            || deployment.may_be_pinned()
             || deployment.path.stateroot != stateroot
             || deployment.booted
             || merge == Some(index)
@@ -121,6 +121,7 @@ mod tests {
                 boot_checksum: Checksum::of(b""),
                 entry: Entry::default(),
                 origin: Origin::default(),
+                origin_problem: None,
                 booted: c.is_uppercase(),
                 staged: false,
                 unlisted: false,

@@ -135,7 +135,7 @@ impl Sysroot {
 
     /// What each deployment that may go has for itself alone, as far as the links of its files tell.
     fn freed_by_undeploying(&self, loaded: &Loaded) -> Vec<(usize, String, u64)> {
-        let may_go = loaded.deployments.iter().enumerate().filter(|(_, d)| !d.booted && !d.origin.pinned());
+        let may_go = loaded.deployments.iter().enumerate().filter(|(_, d)| !d.booted && !d.may_be_pinned());
         let freed = may_go.filter_map(|(index, d)| {
             let tree = directory::open(self.root(), &d.path.to_string()).ok()?;
             let name = self.version_of(&d.path).unwrap_or_else(|| d.path.name());

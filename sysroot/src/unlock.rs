@@ -174,7 +174,7 @@ fn prepare_hotfix(path: &Path, booted: &Deployment, on_wait: impl FnOnce()) -> R
     let lock = sysroot.lock(on_wait)?;
     let options = DeployOptions {
         stateroot: Some(booted.path.stateroot.clone()),
-        origin: Some(booted.origin.clone()),
+        origin: Some(booted.known_origin()?.clone()),
         as_default: false,
         selinux: Selinux::Ignore,
         ..DeployOptions::new(&booted.path.checksum.to_string())
@@ -186,7 +186,7 @@ fn prepare_hotfix(path: &Path, booted: &Deployment, on_wait: impl FnOnce()) -> R
     // Nothing but these is to be made there.
     set_immutable(tree.as_fd(), true)?;
     made?;
-    let mut origin = booted.origin.clone();
+    let mut origin = booted.known_origin()?.clone();
     origin.0.set_string("origin", "unlocked", Unlock::Hotfix.word());
     sysroot.write_origin(&booted.path, &origin)
 }

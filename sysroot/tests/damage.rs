@@ -197,3 +197,28 @@ fn an_entry_that_cannot_be_read_is_named_before_the_number() {
     let error = format!("{:#}", world.sysroot().set_default(&lock, 7).unwrap_err());
     assert!(error.contains("Out of range deployment index 7"), "{error}");
 }
+
+/// Nothing is known of such a deployment: it may be pinned, and what its origin says must not be lost.
+#[test]
+fn an_origin_that_cannot_be_read_is_neither_replaced_nor_taken_for_unpinned() {
+    let world = World::new();
+    world.commit("main", "1", |_| ());
+    world.deploy("main");
+    let first = world.menu()[0].clone();
+    let origin = world.root().join(format!("ostree/deploy/testos/deploy/{first}.origin"));
+    let damaged = "[origin\nrefspec=main\n";
+    fs::write(&origin, damaged).unwrap();
+    for version in ["2", "3", "4"] {
+        world.commit("main", version, |_| ());
+        world.deploy("main");
+    }
+    assert!(world.menu().contains(&first), "{:?}", world.menu());
+    let (sysroot, index) = (world.sysroot(), world.menu().iter().position(|name| *name == first).unwrap());
+    let lock = sysroot.lock(|| ()).unwrap();
+    for on in [true, false] {
+        let error = sysroot.pin(&lock, &sysroot.load().unwrap().deployments[index], on).unwrap_err();
+        let error = format!("{error:#}");
+        assert!(error.contains(&format!("{first}.origin cannot be read")), "{error}");
+    }
+    assert_eq!(fs::read_to_string(&origin).unwrap(), damaged);
+}

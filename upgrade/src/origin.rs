@@ -14,7 +14,7 @@ const GROUP: &str = "origin";
 /// What the origin of a deployment follows. Who switches to something else does not care about a state that
 /// forbids upgrades.
 pub(crate) fn followed(deployment: &Deployment, switches: bool) -> Result<Refspec> {
-    let origin = &deployment.origin;
+    let origin = deployment.known_origin()?;
     if *origin == Origin::default() {
         return Err(UpgradeError::NoOrigin(deployment.path.name()).into());
     }
@@ -81,7 +81,8 @@ pub fn set_origin(sysroot: &Sysroot, lock: &Lock, deployment: &Deployment, new: 
     let mut remotes = Remotes::load(sysroot.repo(), Some(sysroot.path()))?;
     remotes.add(sysroot.repo(), &new.remote, IfExists::Keep)?;
     let refspec = Refspec { remote: Some(new.remote.name.clone()), name };
-    let mut origin = deployment.origin.clone();
+    // One that cannot be read is written anew, and what may be pinned stays so.
+    let mut origin = deployment.origin.clone().with_pin(deployment.may_be_pinned());
     origin.0.set_string(GROUP, "refspec", &refspec.to_string());
     sysroot.set_origin(lock, &deployment.path, &origin)
 }

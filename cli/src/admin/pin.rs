@@ -47,7 +47,7 @@ fn find(loaded: &Loaded, which: &str) -> Result<usize> {
         "pending" => loaded.find(Which::Pending),
         "rollback" => loaded.find(Which::Rollback),
         number => match number.parse() {
-            Ok(index) => return Ok(loaded.check(index)?),
+            Ok(index) => return loaded.check(index),
             Err(_) => bail!("Invalid index: {number}: must be a number, booted, pending or rollback"),
         },
     };

@@ -63,8 +63,7 @@ impl Request {
 
     /// The new menu of those changes that make no deployment, and whether objects go with it.
     pub(crate) fn items(&self, loaded: &Loaded) -> Result<(Vec<Item>, bool)> {
-        // Where entries cannot be read, what was asked for may be among them: that is what to say then.
-        self.chosen(loaded).or_else(|error| loaded.boot.check().map_err(Into::into).and(Err(error)))
+        loaded.or_unread(self.chosen(loaded))
     }
 
     fn chosen(&self, loaded: &Loaded) -> Result<(Vec<Item>, bool)> {
