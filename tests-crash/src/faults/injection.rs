@@ -17,6 +17,8 @@ use crate::session::Done;
 
 /// What the kernel does to a program that is killed, as a shell tells it.
 const KILLED: i32 = 128 + 9;
+/// The exit status of a program that looks for problems and has found some.
+const FOUND: i32 = 2;
 /// Where a session puts what `strace` writes.
 const TRACE: &str = "/run/out/trace";
 
@@ -186,9 +188,12 @@ pub(super) fn manners(failure: Failure, done: &Done) -> Vec<Problem> {
     let errors = done.said.lines().filter(|line| line.starts_with("error: ")).count();
     let last = done.said.lines().last().unwrap_or_default();
     let killed = failure == Failure::Kill && done.status == KILLED;
-    if done.status != 0 && !killed && (errors != 1 || !last.starts_with("error: ")) {
+    // What a repair has left is told in a report, and its status says so.
+    let report = done.status == FOUND && last.starts_with("Still /") && last.contains(": ");
+    let failed = done.status != 0 && !killed && !report;
+    if failed && (errors != 1 || !last.starts_with("error: ")) {
         problems.push(flagged(format!("exit status {}, and not one line: {}", done.status, done.said)));
-    } else if done.status != 0 && !killed && !says_what_failed(last.trim_start_matches("error: ")) {
+    } else if failed && !says_what_failed(last.trim_start_matches("error: ")) {
         problems.push(flagged(format!("it does not say what failed: {last}")));
     }
     problems
