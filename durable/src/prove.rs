@@ -205,8 +205,10 @@ fn sync_and_flush(boot: BorrowedFd<'_>) -> Result<(), Errno> {
 fn holds_the_running_system(boot: BorrowedFd<'_>) -> Result<bool, Errno> {
     let device = rustix::fs::fstat(boot)?.st_dev;
     // With composefs or an overlay `/` has a device of its own; what must not freeze is below `/sysroot`.
-    let same = |path: &str| {
-        rustix::fs::statat(CWD, path, rustix::fs::AtFlags::empty()).is_ok_and(|s| s.st_dev == device)
+    let same = |path: &str| match rustix::fs::statat(CWD, path, rustix::fs::AtFlags::empty()) {
+        Ok(stat) => stat.st_dev == device,
+        // What cannot be looked at may be on it, and is not frozen.
+        Err(error) => error != Errno::NOENT,
     };
     Ok(["/", "/sysroot", "/etc", "/var", "/usr"].into_iter().any(same))
 }

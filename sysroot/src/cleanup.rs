@@ -14,6 +14,7 @@ use fn_error_context::context;
 use formats::bootlink::DeploymentPath;
 use repo::{Depth, prune};
 use rustix::fs::AtFlags;
+use rustix::io::Errno;
 
 use crate::directory;
 use crate::load::{Loaded, running_deployment};
@@ -118,8 +119,12 @@ impl Sysroot {
 
     fn is_running(&self, path: &DeploymentPath) -> Result<bool> {
         let Some(running) = running_deployment()? else { return Ok(false) };
-        let stat = rustix::fs::statat(self.root(), path.to_string(), AtFlags::empty());
-        Ok(stat.is_ok_and(|stat| (stat.st_dev, stat.st_ino) == running))
+        match rustix::fs::statat(self.root(), path.to_string(), AtFlags::empty()) {
+            Ok(stat) => Ok((stat.st_dev, stat.st_ino) == running),
+            Err(Errno::NOENT) => Ok(false),
+            // What cannot be looked at may be what runs.
+            Err(error) => Err(error).with_context(|| format!("Reading {path}")),
+        }
     }
 
     /// Makes a ref for each deployment; new ones before the old ones go, so that a prune always spares them.
