@@ -111,6 +111,11 @@ mod tests {
         }
         let ambiguous = Edits { append: list(&["a=1", "a=2"]), delete: list(&["a"]), ..Edits::default() };
         assert!(ambiguous.apply(None).is_err());
+        // Who edits the arguments of what is deployed means one that is there.
+        let present = Edits { delete_present: list(&["quiet"]), ..Edits::default() };
+        assert_eq!(present.apply(Some(&merge)).unwrap().to_string(), "root=LABEL=r rw ostree=/x");
+        let absent = Edits { delete_present: list(&["absent"]), ..Edits::default() };
+        assert!(absent.apply(Some(&merge)).is_err());
     }
 
     #[test]
