@@ -89,8 +89,9 @@ impl Sysroot {
 
     /// The deployment is not staged any more.
     pub(crate) fn remove_staged(&self) -> Result<()> {
-        staged::remove()?;
-        self.forget_kept()
+        let removed = staged::remove();
+        self.forget_kept()?;
+        removed
     }
 
     /// Counts an attempt to finalize it. Without room for that the attempt is made all the same.

@@ -81,6 +81,22 @@ impl Rules<'_> {
         problems
     }
 
+    /// Whether a menu is one that was there with deployments besides that were there before.
+    pub(crate) fn has_kept_more(&self, menu: &Menu) -> bool {
+        let entries = || self.references.iter().flat_map(|reference| &reference.menu.entries);
+        let was_there = |entry: &MenuEntry| entries().any(|known| known.deployment == entry.deployment);
+        menu.problems.is_empty()
+            && menu.entries.iter().all(was_there)
+            && self.references.iter().any(|reference| {
+                let mut rest = menu.entries.iter();
+                reference
+                    .menu
+                    .entries
+                    .iter()
+                    .all(|wanted| rest.any(|entry| entry.deployment == wanted.deployment))
+            })
+    }
+
     /// Whether two menus are the same, but for the files of an entry that the operation is to repair.
     fn is_same(&self, menu: &Menu, other: &Menu) -> bool {
         let is_same = |(one, other): (&MenuEntry, &MenuEntry)| {

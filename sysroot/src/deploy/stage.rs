@@ -101,7 +101,12 @@ impl Sysroot {
 
         // Nobody waits for the disk now; at shutdown somebody would.
         durable::sync_fs(self.root())?;
-        self.write_staged(&record(loaded, plan, options, target, locked), now.menu())?;
+        let staged = self.write_staged(&record(loaded, plan, options, target, locked), now.menu());
+        if let Err(error) = staged {
+            // The tree goes now, and no record may name it.
+            self.remove_staged().unwrap_or_else(|error| log::warn!("{error:#}"));
+            return Err(error);
+        }
         tree.keep();
         let cleaned = self.clean_up(lock, settings, options.prune).unwrap_or_else(|error| {
             log::warn!("{error:#}; `ostree admin cleanup` tries again");

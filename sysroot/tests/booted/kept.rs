@@ -25,6 +25,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_switch_that_was_made_is_not_made_again", Need::Nothing, made),
     ("a_cleanup_spares_it", Need::Nothing, cleanup),
     ("what_cannot_be_read_is_given_up", Need::Nothing, unreadable),
+    ("what_is_not_kept_is_not_staged", Need::Nothing, half_kept),
     ("the_other_tools_are_not_hurt_by_it", Need::EachPeer, beside_theirs),
     ("a_change_of_theirs_cancels_it", Need::EachPeer, cancelled_by_theirs),
     ("they_finalize_our_options", Need::EachPeer, their_finalization),
@@ -297,6 +298,21 @@ fn unreadable() {
     let error = format!("{:#}", sysroot.take_up(&lock).unwrap_err());
     assert!(error.contains("stage it again") && error.contains("/ostree/staged-deployment"), "{error}");
     assert!(!is_kept());
+}
+
+/// What is staged has a tree and two records, and an error half-way leaves none of them.
+fn half_kept() {
+    running();
+    fs::create_dir_all(format!("{KEPT}/in the way")).unwrap();
+    let error = format!("{:#}", try_stage(&DeployOptions::new("main"), false).unwrap_err());
+    assert!(error.contains("/ostree/staged-deployment"), "{error}");
+    assert!(!Path::new(RECORD).exists());
+    assert_eq!(list(), ["1*"]);
+    assert!(!topics().contains(&Topic::StagedUnusable));
+    fs::remove_dir_all(KEPT).unwrap();
+    stage();
+    finalize();
+    assert_eq!(list(), ["2", "1*"]);
 }
 
 fn beside_theirs() {

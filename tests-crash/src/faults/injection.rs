@@ -19,6 +19,8 @@ use crate::session::Done;
 const KILLED: i32 = 128 + 9;
 /// The exit status of a program that looks for problems and has found some.
 const FOUND: i32 = 2;
+/// What is said of a deployment whose origin cannot be read.
+const KEPT_UNREAD: &str = "until then the deployment is kept";
 /// Where a session puts what `strace` writes.
 const TRACE: &str = "/run/out/trace";
 
@@ -147,6 +149,11 @@ impl Subject {
             _ => None,
         };
         let rules = Rules { references: &self.references, operation: self.operation, programs, kit };
+        // Nobody knows whether a deployment is pinned whose origin cannot be read: it stays, and that is told.
+        if done.status == 0 && done.said.contains(KEPT_UNREAD) && rules.has_kept_more(&system.menu()?.1) {
+            system.stop()?;
+            return Ok(Outcome { reached, status: done.status, said: done.said, problems });
+        }
         problems.extend(look(&mut system, &rules, thorough)?);
         let menu = system.menu()?.1;
         if after.is_some_and(|after| menu.entries != after.entries) {
