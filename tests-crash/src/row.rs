@@ -23,7 +23,7 @@ use crate::random::Random;
 use crate::record::{Recording, record};
 use crate::replay::{Images, Key, Keys};
 use crate::rules::{Fault, Problem};
-use crate::workshop::Workshop;
+use crate::workshop::{Room, Workshop};
 
 /// What is tried.
 #[derive(Debug, Clone)]
@@ -99,6 +99,8 @@ pub struct Recorded {
     pub row: Row,
     kit: Kit,
     recording: Recording,
+    /// Has the disk before the operation, and the log.
+    _room: Room,
     epochs: Vec<Epoch>,
     /// In which events there is a switch.
     windows: Vec<Range<usize>>,
@@ -120,15 +122,16 @@ impl Recorded {
     pub fn new(row: Row, kit: &Kit, workshop: &Workshop) -> Result<Self> {
         let start = Instant::now();
         let name = row.to_string().replace(' ', "_");
-        let directory = workshop.empty_directory(&name)?;
+        let room = workshop.room(&name)?;
+        let directory = room.path();
         let run = || -> Result<(Kit, Recording)> {
             let mutant = row.mutant.filter(|name| *name != FLUSH_DROPPED);
             let kit = match (row.side, mutant) {
                 (Side::Ours, None) => kit.clone(),
                 (side, _) => kit.variant(&workshop.directory(&format!("{name}/kit"))?, side, mutant)?,
             };
-            let machine = Machine::prepare(row.layout, row.operation, &kit, &directory)?;
-            let mut recording = record(&machine, row.operation, &kit, &directory)?;
+            let machine = Machine::prepare(row.layout, row.operation, &kit, directory)?;
+            let mut recording = record(&machine, row.operation, &kit, directory)?;
             if row.mutant == Some(FLUSH_DROPPED) {
                 drop_flushes(&mut recording.events);
             }
@@ -145,6 +148,7 @@ impl Recorded {
             row,
             kit,
             recording,
+            _room: room,
             seen: HashSet::new(),
             position: Position::default(),
             states_before: 0,

@@ -111,7 +111,9 @@ fn outside(options: &Options) -> Result<bool> {
     let off = laptop_mode::Off::new()?;
     let status = command.status().context("Running unshare (as root)")?;
     drop(off);
-    if !options.keep {
+    if options.keep {
+        println!("kept in {}", directory.display());
+    } else {
         std::fs::remove_dir_all(&directory).with_context(|| format!("Removing {}", directory.display()))?;
     }
     Ok(status.success())
@@ -125,7 +127,7 @@ fn inside(options: &Options) -> Result<bool> {
         mount_change("/", propagation | MountPropagationFlags::REC)
             .context("Setting how mounts propagate")?;
     }
-    let workshop = Workshop::new(&directory)?;
+    let workshop = Workshop::new(&directory, options.keep)?;
     let mut kit = Kit::new(&programs, &workshop.directory("kit")?)?;
     if options.full_size {
         kit.add_full_size(&crate::boot::debian_tree()?, &workshop.directory("full-size")?)?;
@@ -158,13 +160,15 @@ fn inside(options: &Options) -> Result<bool> {
             Place::Waiting(_) => {}
         }
     }
+    let side = if options.theirs { Side::Theirs } else { Side::Ours };
+    let [points, neither, flagged] = report::sums(&places, side);
+    // What follows needs the memory.
+    drop(places);
     let caught = if options.only.is_empty() && !options.full_size && !options.theirs {
         mutants(&shop, options)?
     } else {
         Vec::new()
     };
-    let side = if options.theirs { Side::Theirs } else { Side::Ours };
-    let [points, neither, flagged] = report::sums(&places, side);
     let alive = caught.iter().filter(|caught| !**caught).count();
     if flagged > 0 || failed > 0 {
         println!("{flagged} states are flagged, {failed} rows failed");

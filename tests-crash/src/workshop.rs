@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where images are made: in memory.
+//! Where images are made: in memory, or in a directory if they are to be kept.
 //!
 //! Everything is mounted in a namespace of this process (see [`crate::main`]), so nothing is left behind.
 
@@ -26,24 +26,34 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Workshop {
     path: PathBuf,
+    keep: bool,
+}
+
+/// A directory in it that goes with what it is for. All rows together have more than the memory holds.
+#[derive(Debug)]
+pub struct Room {
+    path: PathBuf,
+    keep: bool,
 }
 
 impl Workshop {
     /// Makes it below `dir`, an empty directory.
-    #[context("Making a file system for the images in {}", dir.display())]
-    pub fn new(dir: &Path) -> Result<Self> {
+    #[context("Making a place for the images in {}", dir.display())]
+    pub fn new(dir: &Path, keep: bool) -> Result<Self> {
         let path = dir.join("images");
         std::fs::create_dir_all(&path)?;
-        let size = format!("size={SIZE}");
-        run("mount", ["-t", "tmpfs", "-o", &size, "tmpfs", &text(&path)])?;
-        Ok(Self { path })
+        if !keep {
+            let size = format!("size={SIZE}");
+            run("mount", ["-t", "tmpfs", "-o", &size, "tmpfs", &text(&path)])?;
+        }
+        Ok(Self { path, keep })
     }
 
-    /// A directory in it, with nothing in it: a row of a mistake is recorded several times.
-    pub fn empty_directory(&self, name: &str) -> Result<PathBuf> {
+    /// A room with nothing in it: a row of a mistake is recorded several times.
+    pub fn room(&self, name: &str) -> Result<Room> {
         let path = self.directory(name)?;
         std::fs::remove_dir_all(&path).with_context(|| format!("Emptying {}", path.display()))?;
-        self.directory(name)
+        Ok(Room { path: self.directory(name)?, keep: self.keep })
     }
 
     /// A directory in it.
@@ -51,6 +61,21 @@ impl Workshop {
         let path = self.path.join(name);
         std::fs::create_dir_all(&path).with_context(|| format!("Making {}", path.display()))?;
         Ok(path)
+    }
+}
+
+impl Room {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if !self.keep {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
     }
 }
 
