@@ -81,6 +81,7 @@ fn commit(bench: &Bench, size: usize) -> Result<()> {
     let file = |index: usize| tree.join(format!("usr/share/growth/{}/{index}", index / IN_A_DIRECTORY));
     let text = |index: usize, what: &str| format!("{what} {index}\n").repeat(20).into_bytes();
     system::skeleton(bench, &tree)?;
+    system::write(&tree.join("usr/lib/os-release"), b"PRETTY_NAME=\"Growth\"\n")?;
     for index in 0..FILES * size {
         system::write(&file(index), &text(index, "file"))?;
     }

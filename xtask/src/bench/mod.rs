@@ -120,6 +120,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     prepare(&bench)?;
     let wanted = |name: &str| options.only.as_ref().is_none_or(|part| name.contains(part.as_str()));
     let shutdown = wanted(finalization::NAME) && options.program.is_none();
+    // What may fail comes before what takes long.
+    let growth = wanted(growth::NAME).then(|| growth::measure(&bench, options.runs)).transpose()?;
     let machines = shutdown.then(|| finalization::Machines::build(workspace, &peer)).transpose()?;
     let mut measured = Vec::new();
     for case in CASES.iter().filter(|case| wanted(case.name)) {
@@ -128,7 +130,6 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if let Some(machines) = machines {
         measured.push(machines.measure()?);
     }
-    let growth = wanted(growth::NAME).then(|| growth::measure(&bench, options.runs)).transpose()?;
     ensure!(!measured.is_empty() || growth.is_some(), "no case has that name");
     let table = report::table(&measured);
     let growth = growth.as_ref().map(growth::table).unwrap_or_default();
