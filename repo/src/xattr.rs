@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use anyhow::{Context as _, Result};
 use formats::object::Xattrs;
-use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr, lgetxattr, llistxattr, lsetxattr};
+use rustix::fs::{
+    XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr, lgetxattr, llistxattr, lsetxattr,
+};
 use rustix::io::Errno;
 
 /// Linux bounds the list of names and each value: `XATTR_LIST_MAX`, `XATTR_SIZE_MAX` in `linux/limits.h`.
@@ -107,6 +109,15 @@ pub(crate) fn set_fd(fd: impl AsFd, xattrs: &Xattrs) -> Result<()> {
             .with_context(|| format!("Setting extended attribute {}", String::from_utf8_lossy(name)))?;
     }
     Ok(())
+}
+
+/// Makes the attributes of an open file, which are `found`, those of `wanted`.
+pub(crate) fn replace_fd(fd: impl AsFd, found: &Xattrs, wanted: &Xattrs) -> Result<()> {
+    for (name, _) in found.iter().filter(|(name, _)| wanted.iter().all(|(other, _)| other != *name)) {
+        fremovexattr(&fd, name)
+            .with_context(|| format!("Removing extended attribute {}", String::from_utf8_lossy(name)))?;
+    }
+    set_fd(fd, wanted)
 }
 
 /// Sets attributes of a symbolic link.

@@ -11,7 +11,9 @@ use anyhow::{Context, Result, ensure};
 use bootloader::Settings;
 use durable::fault;
 use fn_error_context::context;
+use formats::Checksum;
 use formats::bootlink::DeploymentPath;
+use formats::object::{ObjectName, ObjectType};
 use repo::{Depth, prune};
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
@@ -43,27 +45,48 @@ impl Sysroot {
         check_whole(&loaded).context("Cleaning up")?;
         let settings = self.boot_settings(&loaded)?;
         bootloader::sweep(self.places(), &settings)?;
-        self.clean_up(lock, &settings, true)
+        // Who asks for a cleanup wants the room.
+        self.repo().remove_retired_tree()?;
+        self.remove_unneeded(lock, &settings, true, Retire::Nothing)
     }
 
-    /// Removes what no boot link leads to, and with `prune` objects that nothing needs.
+    /// Removes what no boot link leads to, and with `prune` objects that nothing needs. The tree of one deployment may stay for
+    /// the next one to begin with.
+    pub(crate) fn clean_up(&self, lock: &Lock, settings: &Settings, prune: bool) -> Result<Cleaned> {
+        let retire = if self.boot_config()?.keep_retired_tree { Retire::WhatServes } else { Retire::Nothing };
+        self.remove_unneeded(lock, settings, prune, retire)
+    }
+
     #[context("Cleaning up")]
-    pub(crate) fn clean_up(&self, _lock: &Lock, settings: &Settings, prune: bool) -> Result<Cleaned> {
+    fn remove_unneeded(
+        &self,
+        _lock: &Lock,
+        settings: &Settings,
+        prune: bool,
+        retire: Retire,
+    ) -> Result<Cleaned> {
         let loaded = self.look()?;
         check_whole(&loaded)?;
         fault::point("clean-up");
         let mut cleaned = Cleaned::default();
+        let mut retired = None;
         for path in self.unneeded_deployments(&loaded, settings)? {
-            match remove_deployment(self, &path)? {
-                left if left.is_empty() => cleaned.deployments.push(path),
-                left => cleaned.left.extend(left),
+            match remove_deployment(self, &path, retire)? {
+                Gone::Retired => retired = Some(path.clone()),
+                Gone::Removed(left) if left.is_empty() => {}
+                Gone::Removed(left) => {
+                    cleaned.left.extend(left);
+                    continue;
+                }
             }
+            cleaned.deployments.push(path);
         }
         self.update_refs(&loaded.boot.slot(), loaded.deployments.iter().map(|d| &d.path))?;
         if prune {
             fault::point("prune");
-            // What is still on the disk keeps its objects, whether an entry names it or not.
-            let keep = self.deployments_on_disk()?.into_iter().map(|path| path.checksum).collect();
+            // What is still on the disk keeps its objects, whether an entry names it or not, unless it has lost them before.
+            let on_disk = self.deployments_on_disk()?.into_iter().map(|path| path.checksum);
+            let keep = on_disk.filter(|commit| !self.lacks(commit)).collect();
             let options = prune::Options {
                 refs_only: true,
                 depth: Depth::Parents(0),
@@ -72,8 +95,36 @@ impl Sysroot {
             };
             cleaned.pruned = Some(self.repo().prune(&options)?);
         }
+        let trimmed = self.is_trimmed(&cleaned);
+        if let Some(path) = retired.filter(|_| !trimmed) {
+            // Something in it will not go: then it is better known as what is left of a deployment.
+            let stateroot =
+                directory::open(self.root(), &format!("ostree/deploy/{}/deploy", path.stateroot))?;
+            self.repo().take_retired_tree(&stateroot, &path.name())?;
+            if let Gone::Removed(left) = remove_deployment(self, &path, Retire::Nothing)?
+                && !left.is_empty()
+            {
+                cleaned.left.extend(left);
+                cleaned.deployments.retain(|gone| *gone != path);
+            }
+        }
         self.fill_reserve(&loaded);
         Ok(cleaned)
+    }
+
+    fn lacks(&self, commit: &Checksum) -> bool {
+        self.repo().has_object(ObjectName::new(*commit, ObjectType::Commit)).is_ok_and(|there| !there)
+    }
+
+    /// Whether the retired tree has lost what a deployment had for itself, `/etc` for one: with the prune, or now.
+    fn is_trimmed(&self, cleaned: &Cleaned) -> bool {
+        match &cleaned.pruned {
+            Some(report) => !report.untrimmed,
+            None => {
+                let trimmed = self.repo().trim_retired_tree();
+                trimmed.inspect_err(|error| log::info!("{error:#}")).is_ok()
+            }
+        }
     }
 
     /// Deployments that neither a boot link nor the record of the staged one leads to; never the running system.
@@ -170,25 +221,49 @@ pub(crate) fn check_whole(loaded: &Loaded) -> Result<()> {
 /// Removes a deployment unless a boot link leads to it.
 pub(crate) fn remove_unlinked(sysroot: &Sysroot, path: &DeploymentPath, settings: &Settings) -> Result<()> {
     if !bootloader::linked_deployments(sysroot.places(), settings)?.contains(path) {
-        remove_deployment(sysroot, path)?;
+        remove_deployment(sysroot, path, Retire::Nothing)?;
     }
     Ok(())
 }
 
+/// What becomes of a tree that goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Retire {
+    /// All of them are removed.
+    Nothing,
+    /// One is kept for the next deployment to begin with, if it serves.
+    WhatServes,
+}
+
+/// What has become of a deployment.
+enum Gone {
+    /// Removed but for these paths, each with the reason.
+    Removed(Vec<String>),
+    /// Its tree is the retired one.
+    Retired,
+}
+
 /// Removes a deployment: backing directory and origin first, so that what an interruption leaves is a tree that
-/// the next cleanup finds. Gives what could not be removed.
+/// the next cleanup finds.
 #[context("Removing {path}")]
-fn remove_deployment(sysroot: &Sysroot, path: &DeploymentPath) -> Result<Vec<String>> {
+fn remove_deployment(sysroot: &Sysroot, path: &DeploymentPath, retire: Retire) -> Result<Gone> {
     let stateroot = format!("ostree/deploy/{}", path.stateroot);
     let mut left = Vec::new();
-    for (dir, name) in [
-        (format!("{stateroot}/backing"), path.name()),
-        (format!("{stateroot}/deploy"), format!("{}.origin", path.name())),
-        (format!("{stateroot}/deploy"), path.name()),
+    for (dir, name, retire) in [
+        (format!("{stateroot}/backing"), path.name(), Retire::Nothing),
+        (format!("{stateroot}/deploy"), format!("{}.origin", path.name()), Retire::Nothing),
+        (format!("{stateroot}/deploy"), path.name(), retire),
     ] {
         let Some(opened) = directory::find(sysroot.root(), &dir)? else { continue };
+        if retire == Retire::WhatServes {
+            match sysroot.repo().retire_tree(&opened, &name) {
+                Ok(true) => return Ok(Gone::Retired),
+                Ok(false) => {}
+                Err(error) => log::info!("{error:#}; it is removed"),
+            }
+        }
         let removal = durable::remove_tree(opened.as_fd(), &name)?;
         left.extend(removal.left.iter().map(|(path, why)| format!("{dir}/{}: {why}", path.display())));
     }
-    Ok(left)
+    Ok(Gone::Removed(left))
 }

@@ -27,6 +27,8 @@ pub(crate) struct Config {
     /// `selinux-refresh`: whether an update fails when the SELinux policy with local additions cannot be compiled again
     /// (`required`), or goes on without them and says so (`optional`, which is the default).
     pub(crate) selinux_refresh_required: bool,
+    /// `keep-retired-tree`: whether the tree of a deployment that goes may stay for the next one to begin with; true by default.
+    pub(crate) keep_retired_tree: bool,
     /// `bls-append-except-default`: keys and values of every boot entry but the default, `;` between them; none by default.
     pub(crate) except_default: Vec<(String, String)>,
 }
@@ -54,6 +56,8 @@ struct Group {
     boot_counting_tries: Option<u32>,
     finalize_attempts: Option<u32>,
     selinux_refresh: Option<String>,
+    #[serde(deserialize_with = "flag")]
+    keep_retired_tree: Option<bool>,
     bls_append_except_default: Option<String>,
 }
 
@@ -72,6 +76,7 @@ impl Config {
             boot_counting_tries,
             finalize_attempts,
             selinux_refresh,
+            keep_retired_tree,
             bls_append_except_default,
         } = file.typed::<File>().context("[sysroot]")?.sysroot;
         let tries = boot_counting_tries.unwrap_or(0);
@@ -101,6 +106,7 @@ impl Config {
             tries,
             finalize_attempts,
             selinux_refresh_required,
+            keep_retired_tree: keep_retired_tree.unwrap_or(true),
             except_default,
         })
     }
@@ -133,6 +139,7 @@ mod tests {
             tries: 0,
             finalize_attempts: 2,
             selinux_refresh_required: false,
+            keep_retired_tree: true,
             except_default: Vec::new(),
         };
         assert_eq!(parse("").unwrap(), default);

@@ -105,6 +105,12 @@ impl Sysroot {
                 .fold(0, u64::saturating_add);
         space.needed_files =
             census.directories + census.etc_files + changed_files + boot.needed_files + MARGIN_FILES;
+        if !space.is_enough() {
+            // What the new tree begins with is there, and goes if it does not serve.
+            let there = self.repo().count_retired_directories()?;
+            space.free = space.free.saturating_add(there.saturating_mul(block));
+            space.free_files = space.free_files.saturating_add(there);
+        }
         if space.is_enough() {
             return Ok(space);
         }
@@ -135,18 +141,20 @@ impl Sysroot {
 
     /// What each deployment that may go has for itself alone, as far as the links of its files tell.
     fn freed_by_undeploying(&self, loaded: &Loaded) -> Vec<(usize, String, u64)> {
+        // The object, the deployment's name, and what the retired tree still has of it.
+        let links = if self.repo().has_retired_tree().unwrap_or(false) { 3 } else { 2 };
         let may_go = loaded.deployments.iter().enumerate().filter(|(_, d)| !d.booted && !d.may_be_pinned());
         let freed = may_go.filter_map(|(index, d)| {
             let tree = directory::open(self.root(), &d.path.to_string()).ok()?;
             let name = self.version_of(&d.path).unwrap_or_else(|| d.path.name());
-            Some((index, name, own_bytes(tree.as_fd())))
+            Some((index, name, own_bytes(tree.as_fd(), links)))
         });
         freed.filter(|(.., bytes)| *bytes > 0).collect()
     }
 }
 
-/// Bytes of the directories and of the files that nobody else has but the repository.
-fn own_bytes(tree: BorrowedFd<'_>) -> u64 {
+/// Bytes of the directories and of the files that have no more than so many links.
+fn own_bytes(tree: BorrowedFd<'_>, links: u64) -> u64 {
     let Ok(dir) = Dir::read_from(tree) else { return 0 };
     let mut bytes: u64 = 0;
     for entry in dir.flatten() {
@@ -156,13 +164,15 @@ fn own_bytes(tree: BorrowedFd<'_>) -> u64 {
         }
         let Ok(stat) = rustix::fs::statat(tree, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
         let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        if is_dir || stat.st_nlink <= 2 {
+        #[allow(clippy::useless_conversion, reason = "32 bits on some architectures")]
+        let count = u64::from(stat.st_nlink);
+        if is_dir || count <= links {
             bytes = bytes.saturating_add(u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512));
         }
         if is_dir {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             if let Ok(below) = rustix::fs::openat(tree, name, flags, Mode::empty()) {
-                bytes = bytes.saturating_add(own_bytes(below.as_fd()));
+                bytes = bytes.saturating_add(own_bytes(below.as_fd(), links));
             }
         }
     }

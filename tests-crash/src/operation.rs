@@ -112,6 +112,21 @@ pub const OPERATIONS: &[Operation] = &[
         peer: false,
         ..USUAL
     },
+    // Over the tree of a deployment that went; another one goes.
+    Operation {
+        name: "deploy-over-retired",
+        prepare: &[
+            PULL_ALL,
+            DEPLOY_ONE,
+            DEPLOY_TWO,
+            "ostree admin deploy --os=testos three",
+            "test -d $REPO/tmp/retired-tree",
+        ],
+        commands: &["ostree admin deploy --os=testos same"],
+        finally: "test -d $REPO/tmp/retired-tree",
+        peer: false,
+        ..USUAL
+    },
     Operation { name: "first-deploy", prepare: &[PULL_ALL], commands: &[DEPLOY_ONE], ..USUAL },
     Operation {
         name: "stage",

@@ -215,10 +215,12 @@ impl LoosePath {
 pub fn parse_loose(fanout: &str, file: &str) -> Option<ObjectName> {
     let (rest, suffix) = file.split_once('.')?;
     let kind = if suffix == "filez" { ObjectType::File } else { ObjectType::from_name(suffix)? };
-    let mut hex = String::with_capacity(Checksum::HEX_LEN);
-    hex.push_str(fanout);
-    hex.push_str(rest);
-    Some(ObjectName::new(hex.parse().ok()?, kind))
+    // Without an allocation: whoever lists a repository comes by here with every object.
+    let mut hex = [0; Checksum::HEX_LEN];
+    let (head, tail) = hex.split_at_mut_checked(fanout.len())?;
+    head.copy_from_slice(fanout.as_bytes());
+    (tail.len() == rest.len()).then(|| tail.copy_from_slice(rest.as_bytes()))?;
+    Some(ObjectName::new(str::from_utf8(&hex).ok()?.parse().ok()?, kind))
 }
 
 fn read_checksum(bytes: &[u8]) -> Result<Checksum, ObjectError> {

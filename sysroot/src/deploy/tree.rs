@@ -128,7 +128,7 @@ impl<'a> Tree<'a> {
     fn check_out(&self, plan: &DeployPlan) -> Result<OwnedFd> {
         let path = plan.path.to_string();
         let options = CheckoutOptions { passthrough_whiteouts: true, ..CheckoutOptions::default() };
-        self.sysroot.repo().checkout_at(
+        self.sysroot.repo().checkout_reusing(
             &options,
             self.sysroot.root(),
             Path::new(&path),

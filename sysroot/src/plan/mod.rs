@@ -204,6 +204,9 @@ impl Sysroot {
                 let sweep = bootloader::leftovers(&loaded.boot, &settings);
                 plan.steps.push(Step::Prove);
                 plan.steps.extend(sweep.iter().map(Step::remove));
+                if self.repo().has_retired_tree()? {
+                    plan.steps.push(Step::remove("/ostree/repo/tmp/retired-tree"));
+                }
                 let gone = self.unneeded_deployments(loaded, &settings)?;
                 plan.steps.extend(gone.iter().flat_map(removal));
                 plan.steps.push(Step::Prune);

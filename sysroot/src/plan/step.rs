@@ -18,7 +18,7 @@ pub enum Step {
         /// The commit.
         commit: String,
     },
-    /// A tree of hard links of objects.
+    /// A tree of hard links of objects; it begins with the retired tree, if there is one.
     CheckOut {
         /// The commit.
         commit: String,
@@ -93,7 +93,8 @@ pub enum Step {
     Verify,
     /// What was written is brought to where a boot loader finds it.
     Prove,
-    /// A file or a directory with all that is in it; of what a boot loader may still see, only after the proof.
+    /// A file or a directory with all that is in it; of what a boot loader may still see, only after the proof. The
+    /// tree of one deployment may become the retired tree.
     Remove {
         /// It.
         path: String,

@@ -22,7 +22,7 @@ pub(crate) const CASES: &[Case] = &[
 type Place = fn(&str) -> PathBuf;
 
 /// The name of a file in the book, and where it is for a deployment.
-const FILES: [(&str, Place); 11] = [
+const FILES: [(&str, Place); 12] = [
     ("/ostree/boot-switch", |_| "/sysroot/ostree/boot-switch".into()),
     ("…/backing/CHECKSUM.SERIAL/etc-conflicts.json", |name| backing(name).join("etc-conflicts.json")),
     ("…/backing/CHECKSUM.SERIAL/selinux-refresh-failed", |name| {
@@ -34,6 +34,7 @@ const FILES: [(&str, Place); 11] = [
         deployment(name).join("usr/lib/modules/6.1.0/ostree-initramfs.json")
     }),
     ("/ostree/.reserve", |_| "/sysroot/ostree/.reserve".into()),
+    ("/ostree/repo/tmp/retired-tree", |_| "/sysroot/ostree/repo/tmp/retired-tree".into()),
     ("/boot/.ostree-staged-loader", |_| "/boot/.ostree-staged-loader".into()),
     ("/boot/ostree/.keep-N-…", |_| "/boot/ostree/.keep-0-name".into()),
     ("/boot/ostree.tmp", |_| "/boot/ostree.tmp".into()),
@@ -72,6 +73,11 @@ fn with_all_files() -> String {
         ("/boot/ostree/.keep-N-…", ""),
     ] {
         fs::write(place_of(name_in_the_book, &name), text).unwrap();
+    }
+    let retired = place_of("/ostree/repo/tmp/retired-tree", &name);
+    if !retired.exists() {
+        fs::create_dir_all(retired.join("usr")).unwrap();
+        fs::write(retired.join("usr/file"), "").unwrap();
     }
     fs::create_dir("/boot/ostree.tmp").unwrap();
     let chosen = fs::read_link("/boot/loader").unwrap();

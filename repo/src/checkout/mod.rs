@@ -4,6 +4,8 @@
 //! Where the repository's file is what the checkout wants, it becomes a hard link: one system call a file, and
 //! no object is even looked at. Everything else is copied.
 
+mod reuse;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -82,21 +84,7 @@ impl Repo {
         let subpath = options.subpath.as_deref().unwrap_or("/");
         let entry = self.lookup(commit, subpath)?;
         let at = at.as_fd();
-        let mut checkout = Checkout {
-            repo: self,
-            options,
-            // Hard links hold only what the repository stores as the file wants to be.
-            link: !options.force_copy
-                && match self.mode() {
-                    Mode::Bare => !options.user_mode,
-                    Mode::BareUser => options.user_mode,
-                    Mode::BareUserOnly => true,
-                    Mode::Archive => false,
-                },
-            xattrs: xattr::Reader::new(),
-            metas: HashMap::new(),
-            path: String::new(),
-        };
+        let mut checkout = Checkout::new(self, options);
         match entry {
             Entry::Dir { tree, meta } => {
                 let name = name.to_str().context("the destination is not UTF-8")?;
@@ -133,7 +121,25 @@ struct Checkout<'a> {
     path: String,
 }
 
-impl Checkout<'_> {
+impl<'a> Checkout<'a> {
+    fn new(repo: &'a Repo, options: &'a CheckoutOptions) -> Self {
+        Self {
+            repo,
+            options,
+            // Hard links hold only what the repository stores as the file wants to be.
+            link: !options.force_copy
+                && match repo.mode() {
+                    Mode::Bare => !options.user_mode,
+                    Mode::BareUser => options.user_mode,
+                    Mode::BareUserOnly => true,
+                    Mode::Archive => false,
+                },
+            xattrs: xattr::Reader::new(),
+            metas: HashMap::new(),
+            path: String::new(),
+        }
+    }
+
     fn dirmeta(&mut self, checksum: &Checksum) -> Result<Rc<DirMeta>> {
         if let Some(known) = self.metas.get(checksum) {
             return Ok(Rc::clone(known));
@@ -182,7 +188,7 @@ impl Checkout<'_> {
         if existed && self.options.overwrite != OverwriteMode::Union {
             return Ok(());
         }
-        self.finish_directory(&dir, &meta, existed)
+        self.finish_directory(dir.as_fd(), &meta, existed)
             .with_context(|| format!("Setting metadata of directory {name}"))
     }
 
@@ -194,7 +200,7 @@ impl Checkout<'_> {
         !self.options.skip.contains(&self.path) && !self.options.skip.contains_dir(&self.path)
     }
 
-    fn finish_directory(&self, dir: &OwnedFd, meta: &DirMeta, existed: bool) -> Result<()> {
+    fn finish_directory(&self, dir: BorrowedFd<'_>, meta: &DirMeta, existed: bool) -> Result<()> {
         let meta = meta.meta();
         if !self.options.user_mode {
             fchown(dir, Some(Uid::from_raw(meta.uid)), Some(Gid::from_raw(meta.gid)))?;

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Turning a tree that was checked out before into another commit's. What comes out is what a checkout into an empty place makes: every name is
+//! a link of its object, or made anew, every directory has its metadata, and nothing else is there. A name that is a link of its object
+//! already costs an entry of a listing; so what takes time is what has changed.
+//!
+//! Nothing is taken for granted of what the tree was: whether a name is a link is told by the inode that the directory states, and the same
+//! inode is the same file. Files that are no links (empty ones, and those with too many links) are made anew.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use formats::Checksum;
+use formats::object::{DirMeta, FileEntry, ObjectType};
+use rustix::fs::{AtFlags, FileType, Mode as Permissions, OFlags, Stat, fstat, openat, unlinkat};
+
+use super::{Checkout, CheckoutOptions, OverwriteMode, PASSTHROUGH_WHITEOUT};
+use crate::lookup::Entry;
+use crate::retired::remove_whole;
+use crate::{Mode, Repo, check_depth, scan, xattr};
+
+impl Repo {
+    /// As [`Repo::checkout_at`], but beginning with the retired tree if there is one. One that does not serve is
+    /// removed.
+    pub fn checkout_reusing(
+        &self,
+        options: &CheckoutOptions,
+        at: impl AsFd,
+        name: &Path,
+        commit: &Checksum,
+    ) -> Result<()> {
+        let at = at.as_fd();
+        let text = name.to_str().context("the destination is not UTF-8")?;
+        if self.makes_whole_links(options) && self.take_retired_tree(at, text)? {
+            let Err(error) = self.turn_into(options, at, name, commit) else { return Ok(()) };
+            log::info!("The tree that was kept does not serve, a new one is made: {error:#}");
+            make_way(at, name).context("Making room for a new tree")?;
+        }
+        self.checkout_at(options, at, name, commit)
+    }
+
+    /// Whether a checkout is a commit's whole tree as it is, of hard links.
+    fn makes_whole_links(&self, options: &CheckoutOptions) -> bool {
+        let CheckoutOptions {
+            user_mode,
+            overwrite,
+            subpath,
+            force_copy,
+            whiteouts,
+            bare_user_only_dirs,
+            skip,
+            ..
+        } = options;
+        let changes = *user_mode || *force_copy || *whiteouts || *bare_user_only_dirs;
+        self.mode() == Mode::Bare
+            && !changes
+            && *overwrite == OverwriteMode::None
+            && subpath.is_none()
+            && skip.is_empty()
+    }
+
+    fn turn_into(
+        &self,
+        options: &CheckoutOptions,
+        at: BorrowedFd<'_>,
+        name: &Path,
+        commit: &Checksum,
+    ) -> Result<()> {
+        let Entry::Dir { tree, meta } = self.lookup(commit, "/")? else {
+            anyhow::bail!("a commit is a directory")
+        };
+        let mut objects = HashMap::new();
+        self.each_object_with_inode(|name, _, _, inode| {
+            if name.kind == ObjectType::File {
+                objects.insert(name.checksum, inode);
+            }
+            Ok(())
+        })?;
+        let dir = openat(at, name, crate::open::DIR_FLAGS | OFlags::NOFOLLOW, Permissions::empty())?;
+        let device = fstat(self.objects())?.st_dev;
+        Reuse { checkout: Checkout::new(self, options), objects, device }.directory(dir.as_fd(), &tree, &meta)
+    }
+}
+
+struct Reuse<'a> {
+    checkout: Checkout<'a>,
+    /// The inode of each file's object.
+    objects: HashMap<Checksum, u64>,
+    device: u64,
+}
+
+/// What a directory has, by name.
+type Listing = HashMap<Vec<u8>, (FileType, u64)>;
+
+impl Reuse<'_> {
+    fn directory(&mut self, dir: BorrowedFd<'_>, tree: &Checksum, meta: &Checksum) -> Result<()> {
+        check_depth(&self.checkout.path)?;
+        let stat = fstat(dir)?;
+        ensure!(stat.st_dev == self.device, "{} is a mount point", self.checkout.path);
+        let meta = self.checkout.dirmeta(meta)?;
+        let data = self.checkout.repo.load_dirtree(tree)?;
+        let tree = self.checkout.repo.parse_dirtree(tree, &data)?;
+        let mut found = Listing::new();
+        scan::entries_with_inodes(dir, |name, kind, inode| {
+            found.insert(name.to_vec(), (kind, inode));
+            Ok(())
+        })?;
+        let (mut files, mut dirs) = (Vec::new(), Vec::new());
+        for file in &tree.files {
+            if self.is_link(file, &found) {
+                found.remove(file.name.as_bytes());
+            } else {
+                files.push(file);
+            }
+        }
+        for child in &tree.dirs {
+            let is_there = matches!(found.get(child.name.as_bytes()), Some((FileType::Directory, _)));
+            if is_there {
+                found.remove(child.name.as_bytes());
+            }
+            dirs.push((child, is_there));
+        }
+        let is_same = found.is_empty() && files.is_empty() && dirs.iter().all(|(_, is_there)| *is_there);
+        // First: a name may be that of something else now.
+        for (name, (kind, _)) in found {
+            remove(dir, &name, kind)?;
+        }
+        for file in files {
+            self.checkout.file(dir, file)?;
+        }
+        let len = self.checkout.path.len();
+        for (child, is_there) in dirs {
+            self.checkout.enter(len, child.name);
+            if is_there {
+                let flags = crate::open::DIR_FLAGS | OFlags::NOFOLLOW;
+                let below = openat(dir, child.name, flags, Permissions::empty())
+                    .with_context(|| format!("Opening directory {}", child.name))?;
+                self.directory(below.as_fd(), &child.tree, &child.meta)?;
+            } else {
+                self.checkout.directory(dir, child.name, &child.tree, &child.meta)?;
+            }
+            self.checkout.path.truncate(len);
+        }
+        self.set_metadata(dir, &meta, is_same.then_some(&stat))
+            .with_context(|| format!("Setting metadata of directory {}", self.checkout.path))
+    }
+
+    /// Whether the file is there as a link of its object.
+    fn is_link(&self, file: &FileEntry<'_>, found: &Listing) -> bool {
+        let is_whiteout = file.name.starts_with(PASSTHROUGH_WHITEOUT);
+        !is_whiteout
+            && found.get(file.name.as_bytes()).is_some_and(|(kind, inode)| {
+                *kind != FileType::Directory && self.objects.get(&file.checksum) == Some(inode)
+            })
+    }
+
+    /// Owner, mode, attributes and time as a new directory gets them. `stat` is that of a directory in which nothing has changed;
+    /// it may have them.
+    fn set_metadata(&mut self, dir: BorrowedFd<'_>, meta: &DirMeta, stat: Option<&Stat>) -> Result<()> {
+        let wanted = meta.meta();
+        let xattrs = self.checkout.xattrs.of_fd(dir)?;
+        if xattrs != wanted.xattrs {
+            xattr::replace_fd(dir, &xattrs, &wanted.xattrs)?;
+        } else if stat.is_some_and(|stat| {
+            (stat.st_uid, stat.st_gid, stat.st_mode) == (wanted.uid, wanted.gid, wanted.mode)
+                && (stat.st_mtime, stat.st_mtime_nsec) == (0, 0)
+        }) {
+            return Ok(());
+        }
+        self.checkout.finish_directory(dir, meta, false)
+    }
+}
+
+/// Removes what did not serve.
+fn make_way(at: BorrowedFd<'_>, path: &Path) -> Result<()> {
+    let name = path.file_name().and_then(|name| name.to_str()).context("it has no name")?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = openat(at, parent, crate::open::DIR_FLAGS, Permissions::empty())?;
+    remove_whole(parent.as_fd(), name)
+}
+
+fn remove(dir: BorrowedFd<'_>, name: &[u8], kind: FileType) -> Result<()> {
+    let step = || format!("Removing {}", String::from_utf8_lossy(name));
+    if kind != FileType::Directory {
+        return unlinkat(dir, name, AtFlags::empty()).with_context(step);
+    }
+    remove_whole(dir, str::from_utf8(name)?).with_context(step)
+}

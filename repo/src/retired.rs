@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The retired tree: a checkout that nobody needs any more, kept so that the next one need not begin with nothing.
+//!
+//! ```text
+//! retire   deploy/…/CHECKSUM.SERIAL -> tmp/retired-tree    instead of removing it; there is never more than one
+//! trim     everything in it that is not a link of an object goes, so it holds no space but that of its directories
+//! take     tmp/retired-tree -> the place of the next checkout, which changes what differs (see `checkout::reuse`)
+//! ```
+//!
+//! Nothing refers to it and nothing is lost with it. The C tools remove it with the next transaction: it lies in `tmp/`, and its time
+//! is that of every checkout, the beginning of the epoch. Ours keep it as they keep `tmp/cache`.
+
+use std::collections::HashSet;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use fn_error_context::context;
+use rustix::fs::{
+    AtFlags, FileType, IFlags, Mode as Permissions, OFlags, RenameFlags, fstat, fstatfs, fstatvfs,
+    ioctl_getflags, ioctl_setflags, openat, renameat_with, statat, unlinkat,
+};
+use rustix::io::Errno;
+
+use crate::{Mode, Repo, check_depth, open, scan};
+
+/// Its name in `tmp/`.
+pub(crate) const NAME: &str = "retired-tree";
+/// Its place in the repository.
+const PATH: &str = "tmp/retired-tree";
+
+/// File systems whose directories state the inodes that a name has, as `statfs(2)` numbers them: ext4, xfs, btrfs and f2fs.
+/// Overlayfs, for one, states others.
+const TRUSTED: [u32; 4] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010];
+
+/// It is kept where one in so many blocks and inodes is free.
+const FREE: u64 = 10;
+
+impl Repo {
+    /// Takes the checkout `name` in `at`, which nobody needs any more, for the retired tree. Whether it did: not where
+    /// there is one already, where checkouts are no hard links on the same file system, or where room is short; then the checkout
+    /// is as it was, but for its immutable flag.
+    #[context("Keeping the tree {name} for the next checkout")]
+    pub fn retire_tree(&self, at: impl AsFd, name: &str) -> Result<bool> {
+        let flags = open::DIR_FLAGS | OFlags::NOFOLLOW;
+        let top = openat(&at, name, flags, Permissions::empty())?;
+        if self.mode() != Mode::Bare
+            || self.has_retired_tree()?
+            || fstat(&top)?.st_dev != fstat(self.objects())?.st_dev
+            || !self.has_room_for_more()?
+        {
+            return Ok(false);
+        }
+        if let Ok(flags) = ioctl_getflags(&top)
+            && flags.contains(IFlags::IMMUTABLE)
+        {
+            ioctl_setflags(&top, flags.difference(IFlags::IMMUTABLE))?;
+        }
+        match renameat_with(&at, name, self.dir(), PATH, RenameFlags::NOREPLACE) {
+            Ok(()) => Ok(true),
+            // Another mount of the same device, or a file system that cannot rename without replacing.
+            Err(Errno::XDEV | Errno::INVAL | Errno::EXIST) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes from the retired tree what is not a link of an object, and directories that hold nothing then. After an error
+    /// it may hold more; whoever has retired it takes it back then.
+    pub fn trim_retired_tree(&self) -> Result<()> {
+        let mut objects = HashSet::new();
+        if self.has_retired_tree()? {
+            self.each_object_with_inode(|_, _, _, inode| {
+                objects.insert(inode);
+                Ok(())
+            })?;
+        }
+        self.trim_retired_tree_to(objects)
+    }
+
+    /// As [`Repo::trim_retired_tree`], for who knows the inodes of all objects.
+    #[context("Removing what is no object from {PATH}")]
+    pub(crate) fn trim_retired_tree_to(&self, objects: HashSet<u64>) -> Result<()> {
+        let top = match openat(self.dir(), PATH, open::DIR_FLAGS | OFlags::NOFOLLOW, Permissions::empty()) {
+            Err(Errno::NOENT) => return Ok(()),
+            top => top?,
+        };
+        let device = fstat(self.objects())?.st_dev;
+        Trimming { objects, device }.directory(top.as_fd(), "").map(drop)
+    }
+
+    /// Removes the retired tree, if there is one.
+    #[context("Removing {PATH}")]
+    pub fn remove_retired_tree(&self) -> Result<()> {
+        let tmp = openat(self.dir(), "tmp", open::DIR_FLAGS, Permissions::empty())?;
+        remove_whole(tmp.as_fd(), NAME)
+    }
+
+    /// Whether there is one.
+    pub fn has_retired_tree(&self) -> Result<bool> {
+        match statat(self.dir(), PATH, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error).context(PATH),
+        }
+    }
+
+    /// How many directories it has, whose blocks and inodes the next checkout takes over, or frees.
+    pub fn count_retired_directories(&self) -> Result<u64> {
+        let below = |dir: BorrowedFd<'_>| -> Result<Vec<Vec<u8>>> {
+            let mut names = Vec::new();
+            scan::entries(dir, |name, kind| {
+                names.extend((kind == FileType::Directory).then(|| name.to_vec()));
+                Ok(())
+            })?;
+            Ok(names)
+        };
+        let mut left = vec![PATH.as_bytes().to_vec()];
+        let mut count = 0;
+        while let Some(path) = left.pop() {
+            let flags = open::DIR_FLAGS | OFlags::NOFOLLOW;
+            let dir = match openat(self.dir(), &path[..], flags, Permissions::empty()) {
+                Err(Errno::NOENT) => continue,
+                dir => dir.with_context(|| String::from_utf8_lossy(&path).into_owned())?,
+            };
+            count += 1;
+            left.extend(below(dir.as_fd())?.iter().map(|name| [&path, &b"/"[..], name].concat()));
+        }
+        Ok(count)
+    }
+
+    /// Moves it to `name` in `at`, if there is one.
+    #[context("Taking {PATH}")]
+    pub fn take_retired_tree(&self, at: impl AsFd, name: &str) -> Result<bool> {
+        match renameat_with(self.dir(), PATH, at, name, RenameFlags::NOREPLACE) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether its directories may stay: where they are few of what is left, and where they can be trusted.
+    fn has_room_for_more(&self) -> Result<bool> {
+        let (kind, space) = (fstatfs(self.dir())?.f_type, fstatvfs(self.dir())?);
+        let is_enough = |free: u64, all: u64| free.saturating_mul(FREE) >= all;
+        let files = space.f_files == 0 || is_enough(space.f_favail, space.f_files);
+        // The width of the number differs between architectures.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let is_trusted = TRUSTED.contains(&(kind as u32));
+        Ok(is_trusted && files && is_enough(space.f_bavail, space.f_blocks))
+    }
+}
+
+/// Removes a tree, or says what is still there.
+pub(crate) fn remove_whole(dir: BorrowedFd<'_>, name: &str) -> Result<()> {
+    let removal = durable::remove_tree(dir, name)?;
+    match removal.left.first() {
+        None => Ok(()),
+        Some((path, errno)) => bail!("{} is still there: {errno}", path.display()),
+    }
+}
+
+struct Trimming {
+    /// Inodes of objects.
+    objects: HashSet<u64>,
+    device: u64,
+}
+
+impl Trimming {
+    /// Whether something is left in it.
+    fn directory(&self, dir: BorrowedFd<'_>, path: &str) -> Result<bool> {
+        check_depth(path)?;
+        ensure!(fstat(dir)?.st_dev == self.device, "{path} is a mount point");
+        let (mut gone, mut below, mut kept) = (Vec::new(), Vec::new(), false);
+        scan::entries_with_inodes(dir, |name, kind, inode| {
+            if kind == FileType::Directory {
+                below.push(name.to_vec());
+            } else if self.objects.contains(&inode) {
+                kept = true;
+            } else {
+                gone.push(name.to_vec());
+            }
+            Ok(())
+        })?;
+        for name in gone {
+            unlinkat(dir, &name[..], AtFlags::empty()).with_context(|| at(path, &name))?;
+        }
+        for name in below {
+            let (flags, path) = (open::DIR_FLAGS | OFlags::NOFOLLOW, at(path, &name));
+            let child = openat(dir, &name[..], flags, Permissions::empty()).with_context(|| path.clone())?;
+            if self.directory(child.as_fd(), &path)? {
+                kept = true;
+            } else {
+                unlinkat(dir, &name[..], AtFlags::REMOVEDIR).context(path)?;
+            }
+        }
+        Ok(kept)
+    }
+}
+
+fn at(path: &str, name: &[u8]) -> String {
+    format!("{path}/{}", String::from_utf8_lossy(name))
+}
