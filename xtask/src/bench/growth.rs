@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How the time of a deployment grows with the tree: one of 20,000 files and one of 40,000, each with the same small change and the
-//! same local changes of `/etc`.
+//! same local changes of `/etc`; for the second deployment, and for those that come after it.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use super::{Bench, Side, system};
 use crate::terminal;
 
 /// What `--only` chooses it by.
-pub(super) const NAME: &str = "growth of a second deploy";
+pub(super) const NAME: &str = "growth of a deploy";
 
 /// The time of the larger tree over that of the smaller one that we want at most.
 const TARGET: f64 = 1.3;
@@ -30,36 +30,63 @@ const SIZES: [usize; 2] = [1, 2];
 /// Samples of one program, by size.
 type BySize = [Vec<Sample>; 2];
 
-/// All that was measured.
-pub(super) struct Growth {
+/// Which deploys.
+#[derive(Clone, Copy)]
+enum Deploys {
+    /// Of the second version over the first: nothing goes.
+    Second,
+    /// Of one version after the other, so that one deployment goes with each.
+    Further,
+}
+
+/// What one kind of deploys takes.
+struct Measured {
+    deploys: Deploys,
     ours: BySize,
     theirs: BySize,
 }
 
+/// All that was measured.
+pub(super) struct Growth(Vec<Measured>);
+
 /// Measures both programs with both trees, in turn.
 #[context("Measuring the {NAME}")]
 pub(super) fn measure(bench: &Bench, runs: u32) -> Result<Growth> {
-    let mut growth = Growth { ours: BySize::default(), theirs: BySize::default() };
     for size in SIZES {
         commit(bench, size)?;
         for side in sides(bench, size) {
             system::deployed(bench, &side, &versions(size))?;
         }
     }
+    let kinds = [Deploys::Second, Deploys::Further];
+    kinds.into_iter().map(|deploys| one(bench, deploys, runs)).collect::<Result<_>>().map(Growth)
+}
+
+fn one(bench: &Bench, deploys: Deploys, runs: u32) -> Result<Measured> {
+    let mut measured = Measured { deploys, ours: BySize::default(), theirs: BySize::default() };
     for round in 0..=runs {
         for (place, size) in SIZES.into_iter().enumerate() {
             terminal::progress(&format!("{NAME} {round}/{runs}, size {size}"));
-            for (side, samples) in sides(bench, size).iter().zip([&mut growth.ours, &mut growth.theirs]) {
-                system::undeploy_second(bench, side)?;
+            let sides = sides(bench, size);
+            for (side, samples) in sides.iter().zip([&mut measured.ours, &mut measured.theirs]) {
+                let [first, second] = versions(size);
+                let version = match deploys {
+                    Deploys::Second => {
+                        system::undeploy_second(bench, side)?;
+                        second
+                    }
+                    Deploys::Further if round % 2 == 0 => first,
+                    Deploys::Further => second,
+                };
                 rustix::fs::sync();
-                let sample = measure::measure(&bench.meter, &system::deploy(side, &versions(size)[1]))?;
+                let sample = measure::measure(&bench.meter, &system::deploy(side, &version))?;
                 if round > 0 {
                     samples.get_mut(place).context("There are two sizes")?.push(sample);
                 }
             }
         }
     }
-    Ok(growth)
+    Ok(measured)
 }
 
 /// Ours and the peer's, with a place of their own for each size.
@@ -93,13 +120,21 @@ fn commit(bench: &Bench, size: usize) -> Result<()> {
     super::cases::clear(&tree)
 }
 
-/// A table of its own.
-pub(super) fn table(growth: &Growth) -> String {
-    let mut text = String::from(
-        "| second deploy of a tree of | ours | peer | our CPU | peer's CPU |\n|---|---|---|---|---|\n",
-    );
+/// A table for each kind of deploys.
+pub(super) fn tables(growth: &Growth) -> String {
+    growth.0.iter().map(|measured| table(measured) + "\n").collect()
+}
+
+fn table(measured: &Measured) -> String {
+    let Measured { deploys, ours, theirs } = measured;
+    let what = match deploys {
+        Deploys::Second => "second deploy",
+        Deploys::Further => "further deploy",
+    };
+    let mut text =
+        format!("| {what} of a tree of | ours | peer | our CPU | peer's CPU |\n|---|---|---|---|---|\n");
     let cpu_of = |samples: &[Sample]| known(cpu(samples), 2);
-    for ((size, ours), theirs) in SIZES.into_iter().zip(&growth.ours).zip(&growth.theirs) {
+    for ((size, ours), theirs) in SIZES.into_iter().zip(ours).zip(theirs) {
         let files = FILES * size;
         let (ours_wall, theirs_wall) = (seconds(wall(ours)), seconds(wall(theirs)));
         let _ = writeln!(
@@ -110,13 +145,13 @@ pub(super) fn table(growth: &Growth) -> String {
         );
     }
     let ratio = |by_size: &BySize, value: fn(&[Sample]) -> f64| value(&by_size[1]) / value(&by_size[0]);
-    let (ours, theirs) = (ratio(&growth.ours, wall), ratio(&growth.theirs, wall));
+    let (our_ratio, their_ratio) = (ratio(ours, wall), ratio(theirs, wall));
     let _ = writeln!(
         text,
-        "| larger over smaller | {ours:.2} (at most {TARGET}: {}) | {theirs:.2} | {:.2} | {:.2} |",
-        verdict(ours <= TARGET),
-        ratio(&growth.ours, cpu),
-        ratio(&growth.theirs, cpu),
+        "| larger over smaller | {our_ratio:.2} (at most {TARGET}: {}) | {their_ratio:.2} | {:.2} | {:.2} |",
+        verdict(our_ratio <= TARGET),
+        ratio(ours, cpu),
+        ratio(theirs, cpu),
     );
     text
 }
@@ -134,9 +169,12 @@ mod tests {
             vec![Sample { wall: time, cpu: Some(time), peak_kib: Some(1) }]
         };
         for (larger, expected) in [(1200, "1.20 (at most 1.3: met)"), (1700, "1.70 (at most 1.3: missed)")] {
-            let growth =
-                Growth { ours: [samples(1000), samples(larger)], theirs: [samples(1000), samples(2000)] };
-            let text = table(&growth);
+            let measured = Measured {
+                deploys: Deploys::Further,
+                ours: [samples(1000), samples(larger)],
+                theirs: [samples(1000), samples(2000)],
+            };
+            let text = table(&measured);
             assert!(text.contains(expected) && text.ends_with("| 2.00 |\n"), "{text}");
             assert!(text.contains("| 40000 files | "), "{text}");
         }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Our `ostree` beside the peer's, in turn, in one run on one file system.
+//! Our `ostree` beside the peer's, in turn, in one run on one file system, a fresh one.
 
 mod cases;
+mod disk;
 mod finalization;
 mod growth;
 mod measure;
@@ -18,6 +19,7 @@ use rustix::fs::{CWD, IFlags, Mode, OFlags};
 use crate::workspace::Workspace;
 use crate::{build, peer, process, terminal, vm};
 use cases::{CASES, Case};
+use disk::Disk;
 use measure::Sample;
 pub use measure::measure_one;
 
@@ -105,7 +107,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     };
     ensure!(tree.join("usr").is_dir(), "{} is no tree of a system: it has no usr", tree.display());
     let dir = workspace.target.join("bench");
-    remove(&dir)?;
+    let _disk = Disk::new(&workspace.target.join("bench.image"), &dir)?;
     let side = |name: &str, program: Vec<OsString>| Side { program, dir: dir.join(name) };
     let theirs: Vec<OsString> = peer.command_line().into_iter().map(PathBuf::into_os_string).collect();
     let bench = Bench {
@@ -132,7 +134,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     ensure!(!measured.is_empty() || growth.is_some(), "no case has that name");
     let table = report::table(&measured);
-    let growth = growth.as_ref().map(growth::table).unwrap_or_default();
+    let growth = growth.as_ref().map(growth::tables).unwrap_or_default();
     print!("{table}\n{growth}");
     if options.only.is_none() && options.program.is_none() {
         let path = workspace.root.join("docs/performance.md");
@@ -140,7 +142,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             .with_context(|| format!("Writing {}", path.display()))?;
         println!("wrote {}", path.display());
     }
-    remove(&dir)
+    Ok(())
 }
 
 #[context("Preparing the repository that both programs read")]
@@ -184,17 +186,6 @@ fn one(bench: &Bench, case: &'static Case, runs: u32) -> Result<Measured> {
         }
     }
     Ok(measured)
-}
-
-/// Removes a directory, deployments and their immutable flag included.
-fn remove(dir: &Path) -> Result<()> {
-    if !dir.exists() {
-        return Ok(());
-    }
-    for side in std::fs::read_dir(dir).with_context(|| format!("Reading {}", dir.display()))? {
-        make_deployments_mutable(&side?.path())?;
-    }
-    std::fs::remove_dir_all(dir).with_context(|| format!("Removing {}", dir.display()))
 }
 
 /// Clears the flag on the deployments of the sysroot in the directory of a side.

@@ -38,7 +38,6 @@ impl Facts {
         let cores = std::thread::available_parallelism().context("Counting the cores")?;
         let memory = after(&read("/proc/meminfo")?, "MemTotal");
         let load = read("/proc/loadavg")?.split(' ').next().unwrap_or_default().to_owned();
-        let target = workspace.target.to_string_lossy();
         let (files, bytes) = size_of(&bench.tree)?;
         let peer = process::output(
             process::command(bench.theirs.program.first().context("no peer")?)
@@ -52,11 +51,7 @@ impl Facts {
             format!("commit: {}", said(&["git", "describe", "--always", "--dirty", "--abbrev=12"])?),
             format!("peer: Debian trixie's ostree {}", peer.trim_matches('\'')),
             format!("processor: {cpu}, {cores} cores; memory: {memory}"),
-            format!(
-                "kernel: {}; file system: {}",
-                said(&["uname", "-r"])?,
-                said(&["stat", "-fc", "%T", &target])?
-            ),
+            format!("kernel: {}; file system: {}", said(&["uname", "-r"])?, super::disk::KIND),
             format!("load of the machine at the start: {load}"),
             format!("tree: {files} files, {:.0} MB", bytes as f64 / 1e6),
         ];
@@ -132,9 +127,11 @@ pub(crate) fn page(facts: &Facts, table: &str, growth: &str, runs: u32) -> Strin
          defaults changed, and 150 new files. Before it is deployed, 150 files in `/etc` were changed, 100 removed and 150 added;\n\
          after each run the peer undeploys it again. `status` and `config-diff` read one sysroot with both versions, made by the peer.\n\n\
          {growth}\n\
-         Each file of a deployment is a name of its own and each directory is made anew, so a deploy cannot but grow with the tree: what\n\
-         grows is the making of links and directories. Planning does not: each directory of a commit is read once, whoever needs it, and one that\n\
-         two commits have in common is read once for both.\n\n\
+         Both sizes have the same change and the same `/etc`. A second deploy makes a tree from nothing: each of its files is a name of its own,\n\
+         and each directory is made anew, so it cannot but grow with the tree. A further deploy is what a system does from then on: a deployment goes with\n\
+         each, of which the peer removes every name; ours begins the next one with that tree (see\n\
+         [on-disk.md](on-disk.md#the-retired-tree)), and what still grows is looking whether each name is what it should be.\n\
+         Planning does not grow: each directory of a commit is read once, whoever needs it, and one that two commits have in common once for both.\n\n\
          The finalization is measured in virtual machines, three boots of each in turn: a smaller Debian system with our programs\n\
          and units, and the same with the C tools in their place. Each stages the second version by its own `ostree`, with another\n\
          initramfs and changes in `/etc`, and is shut down; the time is that from `Stopping` to `Stopped` of\n\
