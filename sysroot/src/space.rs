@@ -23,10 +23,10 @@ const MARGIN: u64 = 512 << 10;
 /// The same in files.
 const MARGIN_FILES: u64 = 64;
 
-/// Where this much is free, a tree is not counted: no tree has directories and configuration of this size.
-const PLENTY: u64 = 4 << 30;
-/// The same in files.
-const PLENTY_FILES: u64 = 1 << 20;
+/// Where this much is free, in bytes, a tree is not counted: the largest systems have some 60,000 directories and configuration of some megabytes.
+const PLENTY: u64 = 2 << 30;
+/// The same in files. An ext4 of 16 GB has a million.
+const PLENTY_FILES: u64 = 1 << 18;
 
 /// Whether a tree is counted where there is room for any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
