@@ -143,7 +143,69 @@ fn walk(value: Variant<'_>) {
     }
 }
 
+/// The fields of the tuples in an array, as bytes, as long as there is no error; and whether there was one.
+type Fields = (Vec<Vec<Vec<u8>>>, bool);
+
+fn fields_by_children(array: Variant<'_>) -> Fields {
+    let mut found = Vec::new();
+    let Ok(children) = array.iter() else { return (found, true) };
+    for child in children {
+        let fields: Result<Vec<_>, Error> =
+            child.and_then(|child| child.iter()?.map(|field| Ok(field?.data().to_vec())).collect());
+        match fields {
+            Ok(fields) => found.push(fields),
+            Err(_) => return (found, true),
+        }
+    }
+    (found, false)
+}
+
+fn fields_at_once<const N: usize>(array: Variant<'_>) -> Fields {
+    let mut found = Vec::new();
+    let Ok(tuples) = array.plain_tuples::<N>() else { return (found, true) };
+    for tuple in tuples {
+        match tuple {
+            Ok(fields) => found.push(fields.iter().map(|field| field.as_bytes().to_vec()).collect()),
+            Err(_) => return (found, true),
+        }
+    }
+    (found, false)
+}
+
+#[test]
+fn only_tuples_of_strings_and_byte_strings_are_plain() {
+    for ty in ["as", "ay", "a(ss)", "a(sayays)", "a(sv)", "a(st)", "a{ss}"] {
+        let plain = Variant::new(ty, b"").unwrap().plain_tuples::<2>().is_ok();
+        assert_eq!(plain, ["a(ss)", "a{ss}"].contains(&ty), "{ty}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn plain_tuples_are_the_children(
+        rows in prop::collection::vec(("[a-z]{0,20}", prop::collection::vec(any::<u8>(), 0..40)), 0..12),
+        spoiled in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        cut in 0..3usize,
+    ) {
+        let sum = |bytes: &[u8]| Value::bytes(bytes);
+        let two: Vec<_> = rows.iter().map(|(name, a)| Value::tuple(&[Value::string(name), sum(a)])).collect();
+        let three: Vec<_> = rows.iter().map(|(name, a)| Value::tuple(&[Value::string(name), sum(a), sum(a)])).collect();
+        for (ty, rows) in [("(say)", two), ("(sayay)", three)] {
+            let mut bytes = Value::array(ty, &rows).unwrap().into_data();
+            for (at, byte) in &spoiled {
+                if !bytes.is_empty() {
+                    let at = at.index(bytes.len());
+                    bytes[at] = *byte;
+                }
+            }
+            bytes.truncate(bytes.len().saturating_sub(cut));
+            let ty = format!("a{ty}");
+            let array = Variant::new(&ty, &bytes).unwrap();
+            let at_once = if ty == "a(say)" { fields_at_once::<2>(array) } else { fields_at_once::<3>(array) };
+            prop_assert_eq!(at_once, fields_by_children(array));
+        }
+    }
+
     #[test]
     fn any_bytes_are_read_without_panic(ty in a_type(), bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         if let Ok(value) = Variant::new(&ty, &bytes) {

@@ -214,18 +214,22 @@ fn versions(world: &World) -> [Checksum; 2] {
 
 #[test]
 fn what_is_the_same_stays_where_it_is() {
+    assert!(rustix::process::geteuid().is_root(), "this sets the immutable flag: run it as root");
     let world = World::new();
     let [first, second] = versions(&world);
     world.check_out("old", &first);
     let inodes =
         ["", "n0", "n0/n0", "n0/n1"].map(|path| world.at("old").join(path).symlink_metadata().unwrap().ino());
-    // Somebody was there and has left nothing but the time.
-    fs::File::open(world.at("old/n0")).unwrap().set_modified(SystemTime::now()).unwrap();
+    // Somebody was there and has left nothing but the time, and a flag.
+    let dir = fs::File::open(world.at("old/n0")).unwrap();
+    dir.set_modified(SystemTime::now()).unwrap();
+    rustix::fs::ioctl_setflags(&dir, rustix::fs::ioctl_getflags(&dir).unwrap() | IFlags::IMMUTABLE).unwrap();
     world.retire("old");
     world.check_out_reusing("new", &second);
     let now =
         ["", "n0", "n0/n0", "n0/n1"].map(|path| world.at("new").join(path).symlink_metadata().unwrap().ino());
     assert_eq!(now, inodes);
+    assert!(!rustix::fs::ioctl_getflags(&dir).unwrap().contains(IFlags::IMMUTABLE));
     world.check_out("fresh", &second);
     assert_eq!(describe(&world.at("new")), describe(&world.at("fresh")));
 }

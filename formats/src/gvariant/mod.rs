@@ -22,7 +22,7 @@ mod types;
 mod value;
 
 pub use parse::ParseTextError;
-pub use read::{Iter, Variant};
+pub use read::{Iter, Plain, Variant};
 pub use value::{DictBuilder, SequenceWriter, Value};
 
 /// How deep types and variants within variants may nest: the bound that GLib sets for type strings.

@@ -42,23 +42,20 @@ impl<'a> DirTree<'a> {
     pub fn parse(data: &'a [u8]) -> Result<Self, ObjectError> {
         let tree = Variant::new(TYPE, data)?;
         let (files, dirs) = (tree.child(0)?, tree.child(1)?);
-        let mut out = Self::default();
-        for entry in files.iter()? {
-            let mut entry = entry?.iter()?;
-            let mut field =
-                || entry.next().unwrap_or(Err(crate::gvariant::Error::BadOffset(TYPE.to_owned())));
-            let name = field()?.as_str()?;
+        let (files, dirs) = (files.plain_tuples()?, dirs.plain_tuples()?);
+        let mut out = Self { files: Vec::with_capacity(files.len()), dirs: Vec::with_capacity(dirs.len()) };
+        for entry in files {
+            let [name, checksum] = entry?;
+            let name = name.as_str()?;
             check_next(out.files.last().map(|entry| entry.name), name)?;
-            out.files.push(FileEntry { name, checksum: read_checksum(field()?.as_bytes()?)? });
+            out.files.push(FileEntry { name, checksum: read_checksum(checksum.as_bytes())? });
         }
-        for entry in dirs.iter()? {
-            let mut entry = entry?.iter()?;
-            let mut field =
-                || entry.next().unwrap_or(Err(crate::gvariant::Error::BadOffset(TYPE.to_owned())));
-            let name = field()?.as_str()?;
+        for entry in dirs {
+            let [name, tree, meta] = entry?;
+            let name = name.as_str()?;
             check_next(out.dirs.last().map(|entry| entry.name), name)?;
-            let tree = read_checksum(field()?.as_bytes()?)?;
-            out.dirs.push(DirEntry { name, tree, meta: read_checksum(field()?.as_bytes()?)? });
+            let tree = read_checksum(tree.as_bytes())?;
+            out.dirs.push(DirEntry { name, tree, meta: read_checksum(meta.as_bytes())? });
         }
         Ok(out)
     }

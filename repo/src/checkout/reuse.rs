@@ -13,7 +13,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use formats::Checksum;
 use formats::object::{DirMeta, FileEntry, ObjectType};
-use rustix::fs::{AtFlags, FileType, Mode as Permissions, OFlags, Stat, fstat, openat, unlinkat};
+use rustix::fs::{
+    AtFlags, FileType, IFlags, Mode as Permissions, OFlags, Stat, fstat, ioctl_getflags, ioctl_setflags,
+    openat, unlinkat,
+};
 
 use super::{Checkout, CheckoutOptions, OverwriteMode, PASSTHROUGH_WHITEOUT};
 use crate::lookup::Entry;
@@ -83,6 +86,9 @@ impl Repo {
     }
 }
 
+/// Flags with which nothing can be changed in a directory.
+const PROTECTED: IFlags = IFlags::IMMUTABLE.union(IFlags::APPEND);
+
 struct Reuse<'a> {
     checkout: Checkout<'a>,
     /// The inode of each file's object.
@@ -98,6 +104,13 @@ impl Reuse<'_> {
         check_depth(&self.checkout.path)?;
         let stat = fstat(dir)?;
         ensure!(stat.st_dev == self.device, "{} is a mount point", self.checkout.path);
+        // A new directory has neither, whatever somebody has set on the old one.
+        if let Ok(flags) = ioctl_getflags(dir)
+            && flags.intersects(PROTECTED)
+        {
+            ioctl_setflags(dir, flags.difference(PROTECTED))
+                .with_context(|| format!("Clearing the flags of {}", self.checkout.path))?;
+        }
         let meta = self.checkout.dirmeta(meta)?;
         let data = self.checkout.repo.load_dirtree(tree)?;
         let tree = self.checkout.repo.parse_dirtree(tree, &data)?;
