@@ -47,6 +47,7 @@ impl Args {
                 .with_context(|| format!("Could not parse '{text}'; use YYYY-MM-DD HH:MM:SS or @SECONDS"))
         });
         let report = repo.prune(&Options {
+            retired: None,
             refs_only: self.refs_only || keep_younger_than.is_some(),
             depth: match u64::try_from(self.depth) {
                 Ok(depth) => Depth::Parents(depth),

@@ -26,6 +26,8 @@ pub struct Options {
     pub commits_only: bool,
     /// Commits that are kept besides those of refs, such as those of deployments.
     pub keep: Vec<Checksum>,
+    /// The commit that the retired tree was checked out from, if it is as it was then but for what is at its top.
+    pub retired: Option<Checksum>,
     /// Commits not older than this many seconds since the epoch are kept.
     pub keep_younger_than: Option<u64>,
 }
@@ -38,6 +40,7 @@ impl Default for Options {
             dry_run: false,
             commits_only: false,
             keep: Vec::new(),
+            retired: None,
             keep_younger_than: None,
         }
     }
@@ -65,7 +68,12 @@ impl Repo {
         let mut report = Report::default();
         let (mut unneeded, mut kept) = (Vec::new(), HashSet::new());
         let retired = !options.dry_run && self.has_retired_tree()?;
-        self.each_object_with_inode(|name, _, _, inode| {
+        // What it links is not freed before.
+        let trimmed = match options.retired {
+            Some(commit) if retired => self.trim_retired_tree_of(&commit, &needed).map(|()| true),
+            _ => Ok(false),
+        };
+        self.each_inode(|name, inode| {
             report.total += 1;
             let key = match name.kind {
                 // Metadata beside a commit lives as long as the commit.
@@ -79,10 +87,9 @@ impl Repo {
             };
             if !kind_stays && !needed.contains(&key) {
                 unneeded.push(name);
-            } else if retired {
+            } else if retired && options.retired.is_none() {
                 kept.insert(inode);
             }
-            Ok(())
         })?;
         // Commits first: an interrupted run leaves no commit without its tree.
         unneeded.sort_unstable_by_key(|name| (!matches!(name.kind, ObjectType::Commit), *name));
@@ -96,12 +103,12 @@ impl Repo {
                 }
             }
         }
-        if retired {
-            // What it links is not freed before.
-            let trimmed = self.trim_retired_tree_to(kept);
-            report.untrimmed = trimmed.is_err();
-            trimmed.unwrap_or_else(|error| log::info!("{error:#}"));
-        }
+        let trimmed = match trimmed {
+            Ok(false) if retired => self.trim_retired_tree_to(kept),
+            trimmed => trimmed.map(drop),
+        };
+        report.untrimmed = trimmed.is_err();
+        trimmed.unwrap_or_else(|error| log::info!("{error:#}"));
         Ok(report)
     }
 

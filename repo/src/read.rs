@@ -107,11 +107,9 @@ impl Repo {
             let reason = format!("{size} bytes, above the bound of {MAX_METADATA_SIZE}");
             return Err(RepoError::Corrupt { name, reason }.into());
         }
-        let mut data = Vec::with_capacity(usize::try_from(size)?.saturating_add(1));
-        file.by_ref()
-            .take(MAX_METADATA_SIZE)
-            .read_to_end(&mut data)
-            .with_context(|| format!("Reading object {name}"))?;
+        // No second call only to be told that this was all: a commit has an object for each directory.
+        let mut data = vec![0; usize::try_from(size)?];
+        file.read_exact(&mut data).with_context(|| format!("Reading object {name}"))?;
         Ok(Some(data))
     }
 

@@ -15,13 +15,15 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use fn_error_context::context;
+use formats::Checksum;
+use formats::object::{ObjectName, ObjectType};
 use rustix::fs::{
     AtFlags, FileType, IFlags, Mode as Permissions, OFlags, RenameFlags, fstat, fstatfs, fstatvfs,
     ioctl_getflags, ioctl_setflags, openat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
-use crate::{Mode, Repo, check_depth, open, scan};
+use crate::{Entry, Mode, Reachable, Repo, check_depth, open, scan};
 
 /// Its name in `tmp/`.
 pub(crate) const NAME: &str = "retired-tree";
@@ -68,9 +70,8 @@ impl Repo {
     pub fn trim_retired_tree(&self) -> Result<()> {
         let mut objects = HashSet::new();
         if self.has_retired_tree()? {
-            self.each_object_with_inode(|_, _, _, inode| {
+            self.each_inode(|_, inode| {
                 objects.insert(inode);
-                Ok(())
             })?;
         }
         self.trim_retired_tree_to(objects)
@@ -85,6 +86,56 @@ impl Repo {
         };
         let device = fstat(self.objects())?.st_dev;
         Trimming { objects, device }.directory(top.as_fd(), "").map(drop)
+    }
+
+    /// As [`Repo::trim_retired_tree`], of a tree that was checked out from `commit` and in which nothing was changed but at its
+    /// top: directories that are all `needed` are not looked into.
+    #[context("Removing what is not needed from {PATH}")]
+    pub(crate) fn trim_retired_tree_of(&self, commit: &Checksum, needed: &Reachable) -> Result<()> {
+        let Entry::Dir { tree, .. } = self.root_of(commit)? else { bail!("a commit is a directory") };
+        let top = openat(self.dir(), PATH, open::DIR_FLAGS | OFlags::NOFOLLOW, Permissions::empty())?;
+        self.trim_directory(top.as_fd(), &tree, needed, "")
+    }
+
+    fn trim_directory(
+        &self,
+        dir: BorrowedFd<'_>,
+        tree: &Checksum,
+        needed: &Reachable,
+        path: &str,
+    ) -> Result<()> {
+        check_depth(path)?;
+        let is_needed = |kind, checksum| needed.contains(&ObjectName::new(checksum, kind));
+        let data = self.load_dirtree(tree)?;
+        let tree = self.parse_dirtree(tree, &data)?;
+        let (mut gone, mut changed) = (Vec::new(), Vec::new());
+        scan::entries(dir, |name, kind| {
+            let text = str::from_utf8(name).unwrap_or_default();
+            if kind != FileType::Directory {
+                let file = tree.file(text).map(|file| file.checksum);
+                if !file.is_some_and(|file| is_needed(ObjectType::File, file)) {
+                    gone.push((name.to_vec(), kind));
+                }
+            } else if let Some(child) = tree.dir(text) {
+                if !is_needed(ObjectType::DirTree, child.tree) {
+                    changed.push((child.name.to_owned(), child.tree));
+                }
+            } else {
+                gone.push((name.to_vec(), kind));
+            }
+            Ok(())
+        })?;
+        for (name, kind) in gone {
+            remove(dir, &name, kind).with_context(|| at(path, &name))?;
+        }
+        for (name, tree) in changed {
+            let path = at(path, name.as_bytes());
+            let flags = open::DIR_FLAGS | OFlags::NOFOLLOW;
+            let child =
+                openat(dir, name.as_str(), flags, Permissions::empty()).with_context(|| path.clone())?;
+            self.trim_directory(child.as_fd(), &tree, needed, &path)?;
+        }
+        Ok(())
     }
 
     /// Removes the retired tree, if there is one.
@@ -156,6 +207,15 @@ pub(crate) fn remove_whole(dir: BorrowedFd<'_>, name: &str) -> Result<()> {
         None => Ok(()),
         Some((path, errno)) => bail!("{} is still there: {errno}", path.display()),
     }
+}
+
+/// Removes a name of an open directory, and all below it.
+pub(crate) fn remove(dir: BorrowedFd<'_>, name: &[u8], kind: FileType) -> Result<()> {
+    let step = || format!("Removing {}", String::from_utf8_lossy(name));
+    if kind != FileType::Directory {
+        return unlinkat(dir, name, AtFlags::empty()).with_context(step);
+    }
+    remove_whole(dir, str::from_utf8(name)?).with_context(step)
 }
 
 struct Trimming {

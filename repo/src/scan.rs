@@ -2,11 +2,13 @@
 //! Listing directories through descriptors.
 
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use formats::object::{ObjectName, parse_loose};
-use rustix::fs::{AtFlags, FileType, Mode, RawDir, openat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, RawDir, StatxFlags, openat, statat, statx};
 use rustix::io::Errno;
 
 use crate::Repo;
@@ -51,29 +53,89 @@ impl Repo {
         &self,
         mut found: impl FnMut(ObjectName, BorrowedFd<'_>, &str) -> Result<()>,
     ) -> Result<()> {
-        self.each_object_with_inode(|name, dir, file, _| found(name, dir, file))
-    }
-
-    /// As [`Repo::each_object`], with the number of its inode.
-    pub(crate) fn each_object_with_inode(
-        &self,
-        mut found: impl FnMut(ObjectName, BorrowedFd<'_>, &str, u64) -> Result<()>,
-    ) -> Result<()> {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        for (high, low) in DIGITS.iter().flat_map(|high| DIGITS.iter().map(move |low| (high, low))) {
-            let fanout = String::from_iter([char::from(*high), char::from(*low)]);
-            let dir = match openat(self.objects(), fanout.as_str(), crate::open::DIR_FLAGS, Mode::empty()) {
-                Err(Errno::NOENT) => continue,
-                dir => dir.with_context(|| format!("Opening objects/{fanout}"))?,
-            };
-            entries_with_inodes(&dir, |file, _, inode| match str::from_utf8(file) {
-                Ok(file) => match parse_loose(&fanout, file) {
-                    Some(name) => found(name, dir.as_fd(), file, inode),
-                    None => Ok(()),
-                },
-                Err(_) => Ok(()),
-            })?;
+        for fanout in 0..=u8::MAX {
+            if let Some(dir) = self.open_fanout(fanout)? {
+                each_in(fanout, &dir, |name, file, _| found(name, dir.as_fd(), file))?;
+            }
         }
         Ok(())
     }
+
+    /// Calls `found` with every loose object and its inode. While trees are remembered, a directory that has not changed since the
+    /// last time is not read again.
+    pub(crate) fn each_inode(&self, mut found: impl FnMut(ObjectName, u64)) -> Result<()> {
+        for fanout in 0..=u8::MAX {
+            let Some(dir) = self.open_fanout(fanout)? else { continue };
+            let stamp = Stamp::of(&dir).with_context(|| format!("Looking at objects/{fanout:02x}"))?;
+            let objects = match self.remembered().listing(fanout, &stamp) {
+                Some(objects) => objects,
+                None => {
+                    let mut objects = Vec::new();
+                    each_in(fanout, &dir, |name, _, inode| {
+                        objects.push((name, inode));
+                        Ok(())
+                    })?;
+                    let objects: Arc<[_]> = objects.into();
+                    self.remembered().put_listing(fanout, stamp, &objects);
+                    objects
+                }
+            };
+            objects.iter().for_each(|(name, inode)| found(*name, *inode));
+        }
+        Ok(())
+    }
+
+    fn open_fanout(&self, fanout: u8) -> Result<Option<OwnedFd>> {
+        let name = format!("{fanout:02x}");
+        match openat(self.objects(), name.as_str(), crate::open::DIR_FLAGS, Mode::empty()) {
+            Err(Errno::NOENT) => Ok(None),
+            dir => dir.map(Some).with_context(|| format!("Opening objects/{name}")),
+        }
+    }
 }
+
+/// The objects of a fan-out directory: each with the name of its file and its inode.
+fn each_in(
+    fanout: u8,
+    dir: &OwnedFd,
+    mut found: impl FnMut(ObjectName, &str, u64) -> Result<()>,
+) -> Result<()> {
+    let fanout = format!("{fanout:02x}");
+    entries_with_inodes(dir, |file, _, inode| match str::from_utf8(file) {
+        Ok(file) => match parse_loose(&fanout, file) {
+            Some(name) => found(name, file, inode),
+            None => Ok(()),
+        },
+        Err(_) => Ok(()),
+    })
+}
+
+/// What changes with a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    inode: u64,
+    /// Seconds and nanoseconds.
+    changed: (i64, u32),
+}
+
+impl Stamp {
+    fn of(dir: &OwnedFd) -> Result<Self> {
+        let stat = statx(dir, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
+        Ok(Self { inode: stat.stx_ino, changed: (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec) })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn at(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { inode: 1, changed: (i64::try_from(since.as_secs()).unwrap_or_default(), since.subsec_nanos()) }
+    }
+
+    /// Whether a change after this one would have another time: clocks of file systems tick some hundred times a second.
+    pub(crate) fn is_settled(&self) -> bool {
+        let since = u64::try_from(self.changed.0).map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
+        since.is_ok_and(|then| SystemTime::now().duration_since(then).is_ok_and(|age| age > SETTLED))
+    }
+}
+
+/// Longer than any tick.
+const SETTLED: Duration = Duration::from_secs(2);

@@ -91,6 +91,7 @@ impl Sysroot {
                 refs_only: true,
                 depth: Depth::Parents(0),
                 keep,
+                retired: retired.as_ref().map(|path: &DeploymentPath| path.checksum),
                 ..prune::Options::default()
             };
             cleaned.pruned = Some(self.repo().prune(&options)?);

@@ -14,13 +14,13 @@ use anyhow::{Context as _, Result, ensure};
 use formats::Checksum;
 use formats::object::{DirMeta, FileEntry, ObjectType};
 use rustix::fs::{
-    AtFlags, FileType, IFlags, Mode as Permissions, OFlags, Stat, fstat, ioctl_getflags, ioctl_setflags,
-    openat, unlinkat,
+    AtFlags, FileType, IFlags, Mode as Permissions, OFlags, Statx, StatxAttributes, StatxFlags,
+    ioctl_getflags, ioctl_setflags, openat, statx,
 };
 
 use super::{Checkout, CheckoutOptions, OverwriteMode, PASSTHROUGH_WHITEOUT};
 use crate::lookup::Entry;
-use crate::retired::remove_whole;
+use crate::retired::{remove, remove_whole};
 use crate::{Mode, Repo, check_depth, scan, xattr};
 
 impl Repo {
@@ -74,76 +74,59 @@ impl Repo {
             anyhow::bail!("a commit is a directory")
         };
         let mut objects = HashMap::new();
-        self.each_object_with_inode(|name, _, _, inode| {
+        self.each_inode(|name, inode| {
             if name.kind == ObjectType::File {
                 objects.insert(name.checksum, inode);
             }
-            Ok(())
         })?;
         let dir = openat(at, name, crate::open::DIR_FLAGS | OFlags::NOFOLLOW, Permissions::empty())?;
-        let device = fstat(self.objects())?.st_dev;
+        let device = statx(self.objects(), "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
+        let device = (device.stx_dev_major, device.stx_dev_minor);
         Reuse { checkout: Checkout::new(self, options), objects, device }.directory(dir.as_fd(), &tree, &meta)
     }
 }
-
-/// Flags with which nothing can be changed in a directory.
-const PROTECTED: IFlags = IFlags::IMMUTABLE.union(IFlags::APPEND);
 
 struct Reuse<'a> {
     checkout: Checkout<'a>,
     /// The inode of each file's object.
     objects: HashMap<Checksum, u64>,
-    device: u64,
+    /// Major and minor number.
+    device: (u32, u32),
 }
-
-/// What a directory has, by name.
-type Listing = HashMap<Vec<u8>, (FileType, u64)>;
 
 impl Reuse<'_> {
     fn directory(&mut self, dir: BorrowedFd<'_>, tree: &Checksum, meta: &Checksum) -> Result<()> {
         check_depth(&self.checkout.path)?;
-        let stat = fstat(dir)?;
-        ensure!(stat.st_dev == self.device, "{} is a mount point", self.checkout.path);
-        // A new directory has neither, whatever somebody has set on the old one.
-        if let Ok(flags) = ioctl_getflags(dir)
-            && flags.intersects(PROTECTED)
-        {
-            ioctl_setflags(dir, flags.difference(PROTECTED))
-                .with_context(|| format!("Clearing the flags of {}", self.checkout.path))?;
-        }
+        let stat = self.look_at(dir)?;
         let meta = self.checkout.dirmeta(meta)?;
         let data = self.checkout.repo.load_dirtree(tree)?;
         let tree = self.checkout.repo.parse_dirtree(tree, &data)?;
-        let mut found = Listing::new();
+        let (mut files, mut dirs) = (vec![false; tree.files.len()], vec![false; tree.dirs.len()]);
+        let mut others = Vec::new();
         scan::entries_with_inodes(dir, |name, kind, inode| {
-            found.insert(name.to_vec(), (kind, inode));
+            let found = if kind == FileType::Directory {
+                position(&tree.dirs, |entry| entry.name, name).and_then(|at| dirs.get_mut(at))
+            } else {
+                position(&tree.files, |entry| entry.name, name)
+                    .filter(|at| tree.files.get(*at).is_some_and(|file| self.is_link(file, inode)))
+                    .and_then(|at| files.get_mut(at))
+            };
+            match found {
+                Some(found) => *found = true,
+                None => others.push((name.to_vec(), kind)),
+            }
             Ok(())
         })?;
-        let (mut files, mut dirs) = (Vec::new(), Vec::new());
-        for file in &tree.files {
-            if self.is_link(file, &found) {
-                found.remove(file.name.as_bytes());
-            } else {
-                files.push(file);
-            }
-        }
-        for child in &tree.dirs {
-            let is_there = matches!(found.get(child.name.as_bytes()), Some((FileType::Directory, _)));
-            if is_there {
-                found.remove(child.name.as_bytes());
-            }
-            dirs.push((child, is_there));
-        }
-        let is_same = found.is_empty() && files.is_empty() && dirs.iter().all(|(_, is_there)| *is_there);
+        let is_same = others.is_empty() && files.iter().chain(&dirs).all(|there| *there);
         // First: a name may be that of something else now.
-        for (name, (kind, _)) in found {
+        for (name, kind) in others {
             remove(dir, &name, kind)?;
         }
-        for file in files {
+        for (file, _) in tree.files.iter().zip(files).filter(|(_, is_there)| !is_there) {
             self.checkout.file(dir, file)?;
         }
         let len = self.checkout.path.len();
-        for (child, is_there) in dirs {
+        for (child, is_there) in tree.dirs.iter().zip(dirs) {
             self.checkout.enter(len, child.name);
             if is_there {
                 let flags = crate::open::DIR_FLAGS | OFlags::NOFOLLOW;
@@ -159,30 +142,48 @@ impl Reuse<'_> {
             .with_context(|| format!("Setting metadata of directory {}", self.checkout.path))
     }
 
-    /// Whether the file is there as a link of its object.
-    fn is_link(&self, file: &FileEntry<'_>, found: &Listing) -> bool {
-        let is_whiteout = file.name.starts_with(PASSTHROUGH_WHITEOUT);
-        !is_whiteout
-            && found.get(file.name.as_bytes()).is_some_and(|(kind, inode)| {
-                *kind != FileType::Directory && self.objects.get(&file.checksum) == Some(inode)
-            })
+    /// What there is to know of a directory, in which anything can be changed then.
+    fn look_at(&self, dir: BorrowedFd<'_>) -> Result<Statx> {
+        let stat = statx(dir, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
+        ensure!(
+            (stat.stx_dev_major, stat.stx_dev_minor) == self.device,
+            "{} is a mount point",
+            self.checkout.path
+        );
+        // A new directory has neither, whatever somebody has set on the old one.
+        if stat.stx_attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND) {
+            let flags = ioctl_getflags(dir)?.difference(IFlags::IMMUTABLE | IFlags::APPEND);
+            ioctl_setflags(dir, flags)
+                .with_context(|| format!("Clearing the flags of {}", self.checkout.path))?;
+        }
+        Ok(stat)
+    }
+
+    /// Whether the name of a file that has this inode is a link of its object.
+    fn is_link(&self, file: &FileEntry<'_>, inode: u64) -> bool {
+        !file.name.starts_with(PASSTHROUGH_WHITEOUT) && self.objects.get(&file.checksum) == Some(&inode)
     }
 
     /// Owner, mode, attributes and time as a new directory gets them. `stat` is that of a directory in which nothing has changed;
     /// it may have them.
-    fn set_metadata(&mut self, dir: BorrowedFd<'_>, meta: &DirMeta, stat: Option<&Stat>) -> Result<()> {
+    fn set_metadata(&mut self, dir: BorrowedFd<'_>, meta: &DirMeta, stat: Option<&Statx>) -> Result<()> {
         let wanted = meta.meta();
         let xattrs = self.checkout.xattrs.of_fd(dir)?;
         if xattrs != wanted.xattrs {
             xattr::replace_fd(dir, &xattrs, &wanted.xattrs)?;
         } else if stat.is_some_and(|stat| {
-            (stat.st_uid, stat.st_gid, stat.st_mode) == (wanted.uid, wanted.gid, wanted.mode)
-                && (stat.st_mtime, stat.st_mtime_nsec) == (0, 0)
+            (stat.stx_uid, stat.stx_gid, u32::from(stat.stx_mode)) == (wanted.uid, wanted.gid, wanted.mode)
+                && (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec) == (0, 0)
         }) {
             return Ok(());
         }
         self.checkout.finish_directory(dir, meta, false)
     }
+}
+
+/// Where a name is in a sorted list.
+fn position<T>(list: &[T], name_of: impl Fn(&T) -> &str, name: &[u8]) -> Option<usize> {
+    list.binary_search_by(|entry| name_of(entry).as_bytes().cmp(name)).ok()
 }
 
 /// Removes what did not serve.
@@ -191,12 +192,4 @@ fn make_way(at: BorrowedFd<'_>, path: &Path) -> Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let parent = openat(at, parent, crate::open::DIR_FLAGS, Permissions::empty())?;
     remove_whole(parent.as_fd(), name)
-}
-
-fn remove(dir: BorrowedFd<'_>, name: &[u8], kind: FileType) -> Result<()> {
-    let step = || format!("Removing {}", String::from_utf8_lossy(name));
-    if kind != FileType::Directory {
-        return unlinkat(dir, name, AtFlags::empty()).with_context(step);
-    }
-    remove_whole(dir, str::from_utf8(name)?).with_context(step)
 }

@@ -30,6 +30,9 @@ const SIZES: [usize; 2] = [1, 2];
 /// Samples of one program, by size.
 type BySize = [Vec<Sample>; 2];
 
+/// Rounds for each run asked for: the two sizes differ by less than one round from the next.
+const TIMES: u32 = 3;
+
 /// Which deploys.
 #[derive(Clone, Copy)]
 enum Deploys {
@@ -64,6 +67,7 @@ pub(super) fn measure(bench: &Bench, runs: u32) -> Result<Growth> {
 
 fn one(bench: &Bench, deploys: Deploys, runs: u32) -> Result<Measured> {
     let mut measured = Measured { deploys, ours: BySize::default(), theirs: BySize::default() };
+    let runs = runs.saturating_mul(TIMES);
     for round in 0..=runs {
         for (place, size) in SIZES.into_iter().enumerate() {
             terminal::progress(&format!("{NAME} {round}/{runs}, size {size}"));

@@ -118,7 +118,7 @@ pub(crate) fn page(facts: &Facts, table: &str, growth: &str, runs: u32) -> Strin
     let facts: String = facts.lines.iter().map(|line| format!("- {line}\n")).collect();
     format!(
         "# Performance\n\nWritten by `./run bench`, which measures our `ostree` beside Debian's in turn, in one run.\n\n{facts}\n{table}\n\
-         Medians of {runs} runs each (start-up and `status`: 20 times as many, `config-diff`: 5 times) after one run that warms\n\
+         Medians of {runs} runs each (start-up and `status`: 20 times as many, `config-diff`: 5 times, growth: 3 times) after one run that warms\n\
          the page cache; times are wall clock from before the start of the program to its end. Both programs work on the same\n\
          file system, read the same tree and the same repository (made by the peer), keep their default settings for fsync, and\n\
          begin a case that writes with nothing left to write. The peer runs by its own loader, not through a shell. Memory is the\n\
