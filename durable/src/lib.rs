@@ -24,7 +24,7 @@ pub use copy::{Place, Sharing, copy_file_new, copy_file_replace, fill};
 pub use directory::{make_dir, new_dir, sync_dir, sync_fs};
 pub use file::{replace, write_new};
 pub use link::{commit_link, stage_link, switch_link};
-pub use open::open_to_read;
+pub use open::{open_on_mount, open_to_read};
 pub use prove::{Freezing, Method, Proof, Reason, prove};
 pub use push::push_xfs_log;
 pub use remove::{Removal, remove_tree};

@@ -5,10 +5,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::fs::{AtFlags, Dir, FileType, IFlags, Mode, ResolveFlags};
+use rustix::fs::{AtFlags, Dir, FileType, IFlags};
 use rustix::io::Errno;
 
-use crate::directory::DIRECTORY;
+use crate::open_on_mount;
 
 /// How deep a tree may be: every level holds a descriptor open.
 const MAX_DEPTH: usize = 400;
@@ -45,7 +45,7 @@ pub fn remove_tree(dir: BorrowedFd<'_>, name: &str) -> Result<Removal> {
         Ok(()) => removal.removed += 1,
         Err(Errno::NOENT) => {}
         Err(Errno::ISDIR | Errno::PERM) => {
-            match open_dir(dir, path) {
+            match open_on_mount(dir, path) {
                 Ok(top) => clear_immutable(&top),
                 Err(Errno::NOTDIR | Errno::XDEV) => {}
                 Err(err) => return Err(err).with_context(|| format!("Opening {name}")),
@@ -59,7 +59,8 @@ pub fn remove_tree(dir: BorrowedFd<'_>, name: &str) -> Result<Removal> {
 
 /// Removes the directory `name` of `dir`; `path` is what it is called in the report.
 fn remove_directory(dir: BorrowedFd<'_>, name: &Path, path: &Path, depth: usize, removal: &mut Removal) {
-    if let Err(errno) = open_dir(dir, name).and_then(|here| remove_contents(&here, path, depth, removal)) {
+    if let Err(errno) = open_on_mount(dir, name).and_then(|here| remove_contents(&here, path, depth, removal))
+    {
         return removal.keep(path, errno);
     }
     match rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR) {
@@ -96,20 +97,6 @@ fn remove_contents(here: &OwnedFd, path: &Path, depth: usize, removal: &mut Remo
         }
     }
     Ok(())
-}
-
-/// Opens a directory of this mount: `EXDEV` for another one that is mounted there.
-fn open_dir(dir: BorrowedFd<'_>, name: &Path) -> Result<OwnedFd, Errno> {
-    let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
-    match rustix::fs::openat2(dir, name, DIRECTORY, Mode::empty(), resolve) {
-        // Before Linux 5.6, or forbidden by a filter that does not know it: see at least that it is one device.
-        Err(Errno::NOSYS | Errno::PERM) => {
-            let opened = rustix::fs::openat(dir, name, DIRECTORY, Mode::empty())?;
-            let same = rustix::fs::fstat(&opened)?.st_dev == rustix::fs::fstat(dir)?.st_dev;
-            if same { Ok(opened) } else { Err(Errno::XDEV) }
-        }
-        other => other,
-    }
 }
 
 /// Lifts the flag if it is set. Where that fails, the removal says so.

@@ -13,13 +13,14 @@
 use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
+use durable::open_on_mount;
 use fn_error_context::context;
 use formats::Checksum;
 use formats::object::{ObjectName, ObjectType};
 use rustix::fs::{
-    AtFlags, FileType, IFlags, Mode as Permissions, OFlags, RenameFlags, fstat, fstatfs, fstatvfs,
-    ioctl_getflags, ioctl_setflags, openat, renameat_with, statat, unlinkat,
+    AtFlags, FileType, IFlags, Mode as Permissions, RenameFlags, fstat, fstatfs, fstatvfs, ioctl_getflags,
+    ioctl_setflags, openat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -43,8 +44,7 @@ impl Repo {
     /// is as it was, but for its immutable flag.
     #[context("Keeping the tree {name} for the next checkout")]
     pub fn retire_tree(&self, at: impl AsFd, name: &str) -> Result<bool> {
-        let flags = open::DIR_FLAGS | OFlags::NOFOLLOW;
-        let top = openat(&at, name, flags, Permissions::empty())?;
+        let top = open_on_mount(&at, name)?;
         if self.mode() != Mode::Bare
             || self.has_retired_tree()?
             || fstat(&top)?.st_dev != fstat(self.objects())?.st_dev
@@ -80,12 +80,11 @@ impl Repo {
     /// As [`Repo::trim_retired_tree`], for who knows the inodes of all objects.
     #[context("Removing what is no object from {PATH}")]
     pub(crate) fn trim_retired_tree_to(&self, objects: HashSet<u64>) -> Result<()> {
-        let top = match openat(self.dir(), PATH, open::DIR_FLAGS | OFlags::NOFOLLOW, Permissions::empty()) {
+        let top = match open_on_mount(self.dir(), PATH) {
             Err(Errno::NOENT) => return Ok(()),
             top => top?,
         };
-        let device = fstat(self.objects())?.st_dev;
-        Trimming { objects, device }.directory(top.as_fd(), "").map(drop)
+        trim_to(&objects, top.as_fd(), "").map(drop)
     }
 
     /// As [`Repo::trim_retired_tree`], of a tree that was checked out from `commit` and in which nothing was changed but at its
@@ -93,7 +92,7 @@ impl Repo {
     #[context("Removing what is not needed from {PATH}")]
     pub(crate) fn trim_retired_tree_of(&self, commit: &Checksum, needed: &Reachable) -> Result<()> {
         let Entry::Dir { tree, .. } = self.root_of(commit)? else { bail!("a commit is a directory") };
-        let top = openat(self.dir(), PATH, open::DIR_FLAGS | OFlags::NOFOLLOW, Permissions::empty())?;
+        let top = open_on_mount(self.dir(), PATH)?;
         self.trim_directory(top.as_fd(), &tree, needed, "")
     }
 
@@ -130,9 +129,7 @@ impl Repo {
         }
         for (name, tree) in changed {
             let path = at(path, name.as_bytes());
-            let flags = open::DIR_FLAGS | OFlags::NOFOLLOW;
-            let child =
-                openat(dir, name.as_str(), flags, Permissions::empty()).with_context(|| path.clone())?;
+            let child = open_on_mount(dir, name.as_str()).with_context(|| path.clone())?;
             self.trim_directory(child.as_fd(), &tree, needed, &path)?;
         }
         Ok(())
@@ -167,8 +164,7 @@ impl Repo {
         let mut left = vec![PATH.as_bytes().to_vec()];
         let mut count = 0;
         while let Some(path) = left.pop() {
-            let flags = open::DIR_FLAGS | OFlags::NOFOLLOW;
-            let dir = match openat(self.dir(), &path[..], flags, Permissions::empty()) {
+            let dir = match open_on_mount(self.dir(), &path[..]) {
                 Err(Errno::NOENT) => continue,
                 dir => dir.with_context(|| String::from_utf8_lossy(&path).into_owned())?,
             };
@@ -218,42 +214,33 @@ pub(crate) fn remove(dir: BorrowedFd<'_>, name: &[u8], kind: FileType) -> Result
     remove_whole(dir, str::from_utf8(name)?).with_context(step)
 }
 
-struct Trimming {
-    /// Inodes of objects.
-    objects: HashSet<u64>,
-    device: u64,
-}
-
-impl Trimming {
-    /// Whether something is left in it.
-    fn directory(&self, dir: BorrowedFd<'_>, path: &str) -> Result<bool> {
-        check_depth(path)?;
-        ensure!(fstat(dir)?.st_dev == self.device, "{path} is a mount point");
-        let (mut gone, mut below, mut kept) = (Vec::new(), Vec::new(), false);
-        scan::entries_with_inodes(dir, |name, kind, inode| {
-            if kind == FileType::Directory {
-                below.push(name.to_vec());
-            } else if self.objects.contains(&inode) {
-                kept = true;
-            } else {
-                gone.push(name.to_vec());
-            }
-            Ok(())
-        })?;
-        for name in gone {
-            unlinkat(dir, &name[..], AtFlags::empty()).with_context(|| at(path, &name))?;
+/// Removes what is none of these inodes. Whether something is left in the directory.
+fn trim_to(objects: &HashSet<u64>, dir: BorrowedFd<'_>, path: &str) -> Result<bool> {
+    check_depth(path)?;
+    let (mut gone, mut below, mut kept) = (Vec::new(), Vec::new(), false);
+    scan::entries_with_inodes(dir, |name, kind, inode| {
+        if kind == FileType::Directory {
+            below.push(name.to_vec());
+        } else if objects.contains(&inode) {
+            kept = true;
+        } else {
+            gone.push(name.to_vec());
         }
-        for name in below {
-            let (flags, path) = (open::DIR_FLAGS | OFlags::NOFOLLOW, at(path, &name));
-            let child = openat(dir, &name[..], flags, Permissions::empty()).with_context(|| path.clone())?;
-            if self.directory(child.as_fd(), &path)? {
-                kept = true;
-            } else {
-                unlinkat(dir, &name[..], AtFlags::REMOVEDIR).context(path)?;
-            }
-        }
-        Ok(kept)
+        Ok(())
+    })?;
+    for name in gone {
+        unlinkat(dir, &name[..], AtFlags::empty()).with_context(|| at(path, &name))?;
     }
+    for name in below {
+        let path = at(path, &name);
+        let child = open_on_mount(dir, &name[..]).with_context(|| path.clone())?;
+        if trim_to(objects, child.as_fd(), &path)? {
+            kept = true;
+        } else {
+            unlinkat(dir, &name[..], AtFlags::REMOVEDIR).context(path)?;
+        }
+    }
+    Ok(kept)
 }
 
 fn at(path: &str, name: &[u8]) -> String {

@@ -328,3 +328,39 @@ fn a_tree_that_cannot_be_removed_is_in_the_way_once() {
     assert_eq!(describe(&world.at("newer")), describe(&world.at("fresh")));
     rustix::fs::ioctl_setflags(&own, IFlags::empty()).unwrap();
 }
+
+#[test]
+fn what_is_mounted_in_it_is_left_alone() {
+    assert!(rustix::process::geteuid().is_root(), "this mounts: run it as root");
+    let world = World::new();
+    let [first, second] = versions(&world);
+    let home = world.at("home");
+    fs::create_dir(&home).unwrap();
+    for name in ["own", "n0"] {
+        fs::write(home.join(name), "nobody's business").unwrap();
+    }
+    // Of the same file system, so the device does not tell.
+    for at in ["n0", "n1"] {
+        world.check_out("old", &first);
+        let place = world.at("old").join(at);
+        rustix::mount::mount_bind(&home, &place).unwrap();
+        world.retire("old");
+        let place = world.retired().join(at);
+        world.repo.trim_retired_tree().unwrap_err();
+        let options = |retired| prune::Options {
+            refs_only: true,
+            depth: repo::Depth::Parents(0),
+            retired,
+            ..Default::default()
+        };
+        assert!(at == "n0" || world.repo.prune(&options(Some(first))).unwrap().untrimmed);
+        let _ = world
+            .repo
+            .checkout_reusing(&self::options(), rustix::fs::CWD, &world.at("new"), &second)
+            .unwrap_err();
+        assert_eq!(fs::read_dir(&home).unwrap().count(), 2, "{}", place.display());
+        rustix::mount::unmount(world.at("new").join(at), rustix::mount::UnmountFlags::empty()).unwrap();
+        fs::remove_dir_all(world.at("new")).unwrap();
+        versions(&world);
+    }
+}

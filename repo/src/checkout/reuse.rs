@@ -10,7 +10,8 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
+use durable::open_on_mount;
 use formats::Checksum;
 use formats::object::{DirMeta, FileEntry, ObjectType};
 use rustix::fs::{
@@ -80,9 +81,7 @@ impl Repo {
             }
         })?;
         let dir = openat(at, name, crate::open::DIR_FLAGS | OFlags::NOFOLLOW, Permissions::empty())?;
-        let device = statx(self.objects(), "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
-        let device = (device.stx_dev_major, device.stx_dev_minor);
-        Reuse { checkout: Checkout::new(self, options), objects, device }.directory(dir.as_fd(), &tree, &meta)
+        Reuse { checkout: Checkout::new(self, options), objects }.directory(dir.as_fd(), &tree, &meta)
     }
 }
 
@@ -90,8 +89,6 @@ struct Reuse<'a> {
     checkout: Checkout<'a>,
     /// The inode of each file's object.
     objects: HashMap<Checksum, u64>,
-    /// Major and minor number.
-    device: (u32, u32),
 }
 
 impl Reuse<'_> {
@@ -129,8 +126,7 @@ impl Reuse<'_> {
         for (child, is_there) in tree.dirs.iter().zip(dirs) {
             self.checkout.enter(len, child.name);
             if is_there {
-                let flags = crate::open::DIR_FLAGS | OFlags::NOFOLLOW;
-                let below = openat(dir, child.name, flags, Permissions::empty())
+                let below = open_on_mount(dir, child.name)
                     .with_context(|| format!("Opening directory {}", child.name))?;
                 self.directory(below.as_fd(), &child.tree, &child.meta)?;
             } else {
@@ -142,14 +138,10 @@ impl Reuse<'_> {
             .with_context(|| format!("Setting metadata of directory {}", self.checkout.path))
     }
 
-    /// What there is to know of a directory, in which anything can be changed then.
+    /// What there is to know of a directory, in which anything can be changed then. It is on the file system of the objects: that is where
+    /// it was retired, and what is mounted below it is not entered.
     fn look_at(&self, dir: BorrowedFd<'_>) -> Result<Statx> {
         let stat = statx(dir, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
-        ensure!(
-            (stat.stx_dev_major, stat.stx_dev_minor) == self.device,
-            "{} is a mount point",
-            self.checkout.path
-        );
         // A new directory has neither, whatever somebody has set on the old one.
         if stat.stx_attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND) {
             let flags = ioctl_getflags(dir)?.difference(IFlags::IMMUTABLE | IFlags::APPEND);
