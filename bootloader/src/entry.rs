@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a deployment contributes to the boot menu, and the entry that comes of it.
+//! The contribution of a deployment to the boot menu, and the entry that comes of it.
 //!
 //! The text is that of the C tools, byte for byte where their own order is fixed: `title`, `version`, `options`,
 //! `devicetree`, `linux`, `initrd`. After these they write their other keys in the order of a hash table; here it is
@@ -10,17 +10,16 @@ use formats::bls::{Entry, Tries};
 use formats::bootlink::{Bootlink, DeploymentPath};
 use formats::kernel_args::KernelArgs;
 
-use crate::kernel_files::{FileKind, KernelFiles};
+use crate::files::FileKind;
+use crate::kernel_files::KernelFiles;
+use crate::names::OVERLAY_DIR;
 
 /// The keys that are made anew for every entry; all others are carried over.
 const OWN_KEYS: [&str; 9] =
     ["title", "version", "options", "devicetree", "linux", "initrd", "aboot", "abootcfg", "fdtdir"];
 
-/// What a kernel without an initramfs starts, below the boot link.
+/// The program that a kernel without an initramfs starts, below the boot link.
 const PREPARE_ROOT: &str = "/usr/lib/ostree/ostree-prepare-root";
-
-/// Where initrds that are not part of a tree lie in `/boot`.
-pub(crate) const OVERLAY_DIR: &str = "ostree/initramfs-overlays";
 
 /// One deployment, as the boot menu needs it.
 #[derive(Debug, Clone)]
@@ -31,7 +30,7 @@ pub struct BootEntry {
     pub boot_checksum: Checksum,
     /// Its boot files.
     pub files: KernelFiles,
-    /// What the tree calls itself: `PRETTY_NAME` of its os-release, else `ID`.
+    /// The name of the tree's system: `PRETTY_NAME` of its os-release, else `ID`.
     pub os_name: String,
     /// The commit's version, if it has one.
     pub version: Option<String>,
@@ -42,12 +41,18 @@ pub struct BootEntry {
     pub overlay_initrds: Vec<Checksum>,
     /// Those of them that are not in `/boot` yet: where they are, from the root of the running system, and their sizes.
     pub new_initrds: Vec<NewInitrd>,
-    /// What the tree adds to U-Boot's environment while it is the default: its `usr/lib/ostree-boot/uEnv.txt`.
+    /// Initrds that somebody else has put into its entry, or into that whose configuration it takes over.
+    pub other_initrds: Vec<OtherInitrd>,
+    /// Such initrds that are not there any more, and so cannot be loaded.
+    pub lost_initrds: Vec<String>,
+    /// The lines that the tree adds to U-Boot's environment while it is the default: its `usr/lib/ostree-boot/uEnv.txt`.
     pub environment: Option<String>,
     /// Keys of other tools, as [`carried`] gives them for an entry that is there.
     pub carried: Vec<(String, String)>,
     /// Boot counters of the entry that is there; a new one has none.
     pub tries: Option<Tries>,
+    /// Its boot files that are in `/boot` with the right size and other contents, by their paths below it: see [`compare`](Self::compare).
+    pub torn: Vec<String>,
 }
 
 /// An initrd that is not part of a tree, on its way to `/boot`.
@@ -61,6 +66,23 @@ pub struct NewInitrd {
     pub size: u64,
 }
 
+/// An initrd in an entry that is neither its tree's nor in `/boot/ostree/initramfs-overlays/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherInitrd {
+    /// The text in the entry: a path, or a variable of GRUB.
+    pub path: String,
+    /// How many of the tree's and the overlays are loaded before it.
+    pub after: usize,
+}
+
+impl OtherInitrd {
+    /// Its path below `/boot`; `None` for a variable, of which only GRUB knows what it means.
+    pub fn below_boot(&self) -> Option<&str> {
+        let is_path = !self.path.starts_with('$');
+        is_path.then(|| self.path.strip_prefix("/boot/").unwrap_or(&self.path).trim_start_matches('/'))
+    }
+}
+
 /// Where an entry stands in its menu.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Position<'a> {
@@ -70,13 +92,33 @@ pub(crate) struct Position<'a> {
     pub(crate) count: usize,
     /// Deployments of several stateroots are told apart by their titles.
     pub(crate) show_stateroot: bool,
-    /// What stands before paths in `/boot`: `/` or `/boot/`.
+    /// The prefix of paths in `/boot`: `/` or `/boot/`.
     pub(crate) prefix: &'a str,
-    /// What `ostree=` says.
+    /// The value of `ostree=`.
     pub(crate) bootlink: &'a Bootlink,
 }
 
 impl BootEntry {
+    /// Describes a deployment by its place, its boot checksum and its boot files; all else is empty.
+    pub fn new(deployment: DeploymentPath, boot_checksum: Checksum, files: KernelFiles) -> Self {
+        Self {
+            deployment,
+            boot_checksum,
+            files,
+            os_name: String::new(),
+            version: None,
+            options: KernelArgs::default(),
+            overlay_initrds: Vec::new(),
+            new_initrds: Vec::new(),
+            other_initrds: Vec::new(),
+            lost_initrds: Vec::new(),
+            environment: None,
+            carried: Vec::new(),
+            tries: None,
+            torn: Vec::new(),
+        }
+    }
+
     /// The directory of the boot files, below `/boot`.
     pub fn boot_dir(&self) -> String {
         format!("ostree/{}-{}", self.deployment.stateroot, self.boot_checksum)
@@ -96,11 +138,8 @@ impl BootEntry {
         if let Some(path) = path(FileKind::Kernel) {
             entry.push("linux", &path);
         }
-        if let Some(path) = path(FileKind::Initramfs) {
+        for path in self.initrds(path(FileKind::Initramfs), at.prefix) {
             entry.push("initrd", &path);
-            for checksum in &self.overlay_initrds {
-                entry.push("initrd", &format!("{}{OVERLAY_DIR}/{checksum}.img", at.prefix));
-            }
         }
         let in_tree = format!("/{}/usr/lib/ostree-boot", self.deployment);
         let aboot = self.files.get(FileKind::Aboot).map(|file| format!("/{}/{}", self.boot_dir(), file.name));
@@ -115,6 +154,24 @@ impl BootEntry {
         entry
     }
 
+    /// All of them in the order in which they are loaded.
+    fn initrds(&self, own: Option<String>, prefix: &str) -> Vec<String> {
+        let mut ours: Vec<String> = own.into_iter().collect();
+        if !ours.is_empty() {
+            let overlay = |checksum| format!("{prefix}{OVERLAY_DIR}/{checksum}.img");
+            ours.extend(self.overlay_initrds.iter().map(overlay));
+        }
+        let mut all = Vec::new();
+        let count = ours.len();
+        let mut ours = ours.into_iter();
+        for place in 0..=count {
+            let here = self.other_initrds.iter().filter(|other| other.after.min(count) == place);
+            all.extend(here.map(|other| other.path.clone()));
+            all.extend(ours.next());
+        }
+        all
+    }
+
     /// `Debian GNU/Linux 13 13.2 (ostree:0)`: syslinux' configuration is searched for `(ostree`.
     fn title(&self, at: &Position<'_>) -> String {
         let version = self.version.as_deref().filter(|v| !v.is_empty() && !self.os_name.contains(v));
@@ -124,44 +181,31 @@ impl BootEntry {
         format!("{}{version} (ostree{stateroot}:{})", self.os_name, at.index)
     }
 
+    /// With exactly one `ostree=`, however those were quoted that came from elsewhere.
     fn command_line(&self, bootlink: &Bootlink) -> KernelArgs {
-        let options = match self.files.initramfs() {
-            None => with(&self.options, "init", &format!("{bootlink}{PREPARE_ROOT}")),
-            Some(_) => without_our_init(&self.options),
-        };
-        with(&options, "ostree", &bootlink.to_string())
+        let mut options = self.options.clone();
+        match self.files.initramfs() {
+            None => options.set_only("init", &format!("{bootlink}{PREPARE_ROOT}")),
+            Some(_) => remove_our_init(&mut options),
+        }
+        options.set_only("ostree", &bootlink.to_string());
+        options
     }
 }
 
-/// The arguments without the `init=` of a deployment without an initramfs, from which they were taken over: after an initramfs it would
+/// Removes the `init=` of a deployment without an initramfs, from which the arguments were taken over: after an initramfs it would
 /// start what sets up the root once more, of the other deployment. (The C tools leave it there.)
-fn without_our_init(options: &KernelArgs) -> KernelArgs {
-    let mut out = KernelArgs::default();
-    for arg in options.iter() {
-        let ours = arg.strip_prefix("init=/ostree/boot.").is_some_and(|rest| rest.ends_with(PREPARE_ROOT));
-        if !ours {
-            out.append(arg);
-        }
-    }
-    out
+fn remove_our_init(options: &mut KernelArgs) {
+    options.retain(|key, value| !value.is_some_and(|value| is_our_init(key, value)));
 }
 
-/// The arguments with one value for `key`: in the place of its first, or at the end.
-fn with(options: &KernelArgs, key: &str, value: &str) -> KernelArgs {
-    let mut out = KernelArgs::default();
-    let mut placed = false;
-    for arg in options.iter() {
-        if arg.split('=').next() != Some(key) {
-            out.append(arg);
-        } else if !placed {
-            out.append(&format!("{key}={value}"));
-            placed = true;
-        }
-    }
-    if !placed {
-        out.append(&format!("{key}={value}"));
-    }
-    out
+fn is_our_init(key: &str, value: &str) -> bool {
+    key == "init" && value.starts_with("/ostree/boot.") && value.ends_with(PREPARE_ROOT)
+}
+
+/// Whether an argument is one that is made anew with each entry, and by no one else.
+pub(crate) fn is_our_argument(arg: &str) -> bool {
+    arg.split_once('=').is_some_and(|(key, value)| key == "ostree" || is_our_init(key, value))
 }
 
 /// The fields of an entry that belong to other tools, such as `x-options-source-…` or `grub_users`.
@@ -176,7 +220,32 @@ pub fn overlay_initrds(entry: &Entry) -> Vec<Checksum> {
         let (dir, name) = path.rsplit_once('/')?;
         dir.ends_with(OVERLAY_DIR).then(|| name.strip_suffix(".img")?.parse().ok())?
     };
-    entry.all("initrd").filter_map(checksum).collect()
+    entry.initrd().into_iter().filter_map(checksum).collect()
+}
+
+/// The initrds of an entry that are neither its tree's nor known as overlays.
+pub fn other_initrds(entry: &Entry) -> Vec<OtherInitrd> {
+    let mut after = 0;
+    let mut others = Vec::new();
+    for path in entry.initrd() {
+        if is_of_a_tree(path) || path.contains(&format!("/{OVERLAY_DIR}/")) {
+            after += 1;
+        } else {
+            others.push(OtherInitrd { path: path.to_owned(), after });
+        }
+    }
+    others
+}
+
+/// `…/ostree/STATEROOT-BOOTCHECKSUM/initramfs-VERSION.img`: it comes back with each deployment, by another name.
+pub(crate) fn is_of_a_tree(path: &str) -> bool {
+    let mut parts = path.rsplit('/');
+    let (name, dir, top) = (parts.next(), parts.next(), parts.next());
+    let is_boot_dir =
+        |dir: &str| dir.rsplit_once('-').is_some_and(|(_, sum)| sum.parse::<Checksum>().is_ok());
+    name.is_some_and(|name| name.starts_with("initramfs-"))
+        && dir.is_some_and(is_boot_dir)
+        && top == Some("ostree")
 }
 
 #[cfg(test)]
@@ -184,24 +253,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ostree_argument_keeps_its_place() {
-        for (before, after) in [
-            ("root=LABEL=x quiet", "root=LABEL=x quiet ostree=/new"),
-            ("a ostree=/old b=\"c d\"", "a ostree=/new b=\"c d\""),
-            ("ostree=/old ostree=/older b", "ostree=/new b"),
-            ("ostreex=1 ostree", "ostreex=1 ostree=/new"),
-            ("", "ostree=/new"),
-        ] {
-            assert_eq!(with(&KernelArgs::parse(before), "ostree", "/new").to_string(), after);
-        }
-    }
-
-    #[test]
     fn the_init_of_a_tree_without_an_initramfs_is_not_inherited() {
         let ours = "init=/ostree/boot.1/os/sum/0/usr/lib/ostree/ostree-prepare-root";
-        let options = KernelArgs::parse(&format!("quiet {ours} rw"));
-        assert_eq!(without_our_init(&options).to_string(), "quiet rw");
-        assert_eq!(without_our_init(&KernelArgs::parse("init=/bin/sh")).to_string(), "init=/bin/sh");
+        for (before, after) in [
+            (format!("quiet {ours} rw"), "quiet rw"),
+            (format!("quiet \"{ours}\""), "quiet"),
+            (format!("quiet {}", ours.replace('=', "=\"") + "\""), "quiet"),
+            ("init=/bin/sh".to_owned(), "init=/bin/sh"),
+        ] {
+            let mut options = KernelArgs::parse(&before);
+            remove_our_init(&mut options);
+            assert_eq!(options.to_string(), after, "{before}");
+        }
     }
 
     #[test]
@@ -215,5 +278,16 @@ mod tests {
         let pairs = [("grub_users", "root"), ("x-options-source-me", "quiet")];
         assert_eq!(carried(&entry), pairs.map(|(k, v)| (k.to_owned(), v.to_owned())));
         assert_eq!(overlay_initrds(&entry), [sum.parse().unwrap()]);
+        let dir = format!("/ostree/os-{sum}");
+        let text = format!(
+            "initrd /ucode.img\ninitrd {dir}/initramfs-6.1.img $more\ninitrd /boot/ostree/initramfs-overlays/{sum}.img\n\
+             initrd {dir}/own.img\n"
+        );
+        let others: Vec<_> = other_initrds(&Entry::parse(&text).unwrap());
+        let expected = [("/ucode.img", 0), ("$more", 1), (&format!("{dir}/own.img"), 2)];
+        assert_eq!(
+            others.iter().map(|other| (other.path.as_str(), other.after)).collect::<Vec<_>>(),
+            expected
+        );
     }
 }

@@ -10,6 +10,9 @@
 //! usr/lib/modules/6.12.1/aboot.img         aboot-6.12.1.img
 //! ```
 //!
+//! Each of these may be a link to a file anywhere in the tree, and a directory of device trees may have links in it. What goes to `/boot` is
+//! the contents, under the name of the link: a FAT has no links, and nothing else of the tree is there to lead to.
+//!
 //! Trees of before 2017 have `vmlinuz-…-CHECKSUM`, `initramfs-…-CHECKSUM` and `devicetree-…-CHECKSUM` in
 //! `usr/lib/ostree-boot` or `boot`. They count when there is no kernel in `usr/lib/modules`, or when only they
 //! have an initramfs.
@@ -19,7 +22,8 @@ use std::io::{ErrorKind, Read};
 use formats::{Checksum, Hasher, version};
 use rustix::io::Errno;
 
-use crate::tree::ReadTree;
+use crate::files::FileKind;
+use crate::tree::{KernelError, ReadTree};
 
 /// Where trees of before 2017 have their kernel.
 const LEGACY_DIRS: [&str; 2] = ["usr/lib/ostree-boot", "boot"];
@@ -27,33 +31,15 @@ const LEGACY_DIRS: [&str; 2] = ["usr/lib/ostree-boot", "boot"];
 const MODULES: &str = "usr/lib/modules";
 /// Device trees lie at most this deep in `dtb/` (the kernel's own are two deep).
 const MAX_DEPTH: usize = 16;
-
-/// What a file is to a boot loader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FileKind {
-    /// The kernel.
-    Kernel,
-    /// The initramfs.
-    Initramfs,
-    /// The only device tree.
-    DeviceTree,
-    /// One of a directory of device trees.
-    DeviceTreeOf,
-    /// The kernel's checksum for FIPS mode.
-    Hmac,
-    /// An Android boot image.
-    Aboot,
-    /// An initrd that is not part of the tree.
-    OverlayInitrd,
-}
+/// More device trees than there are of all machines together; a loop of links makes them without end.
+const MAX_DEVICE_TREES: usize = 10_000;
 
 /// A file that goes from a tree to `/boot`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootFile {
-    /// What it is.
+    /// Its kind.
     pub kind: FileKind,
-    /// Its path in the tree.
+    /// Its path in the tree, on which there are no links.
     pub source: String,
     /// Its path in `/boot/ostree/STATEROOT-BOOTCHECKSUM/`.
     pub name: String,
@@ -66,39 +52,18 @@ pub struct BootFile {
 pub struct KernelFiles {
     /// In the order in which the boot checksum is made: kernel, initramfs, device trees; then the others.
     pub files: Vec<BootFile>,
+    /// Names that are there and are no file, such as a link that leads nowhere in the tree, with their paths. They are left out.
+    pub no_files: Vec<(FileKind, String)>,
     /// The boot checksum that the tree's own file names state (legacy layout).
     stated: Option<Checksum>,
 }
 
-/// Why a tree cannot be booted.
-#[derive(Debug, thiserror::Error)]
-pub enum KernelError {
-    /// No kernel in any of the places.
-    #[error("No kernel in the tree: put one in usr/lib/modules/VERSION/vmlinuz")]
-    None,
-    /// The legacy layout's checksums must agree.
-    #[error("{0} and {1} in the tree name different checksums")]
-    Mismatch(String, String),
-    /// A directory that cannot be read, or a file that is none.
-    #[error("Reading {path} in the tree: {errno}")]
-    Read {
-        /// Below the tree.
-        path: String,
-        /// What the kernel says.
-        errno: Errno,
-    },
-    /// A commit that cannot be read.
-    #[error("{0:#}")]
-    Commit(#[from] anyhow::Error),
-}
-
-impl KernelError {
-    pub(crate) fn read(path: &str, errno: Errno) -> Self {
-        Self::Read { path: path.to_owned(), errno }
-    }
-}
-
 impl KernelFiles {
+    /// Lists boot files that are known from elsewhere, in the order in which the boot checksum is made.
+    pub fn new(files: Vec<BootFile>) -> Self {
+        Self { files, no_files: Vec::new(), stated: None }
+    }
+
     /// Looks for the boot files in `tree`; reads names and sizes only.
     ///
     /// Of several kernels in `usr/lib/modules` the newest by version is taken: which is first in the
@@ -151,6 +116,13 @@ impl KernelFiles {
         self.get(FileKind::Initramfs)
     }
 
+    /// Treats the tree as one without device trees. Its boot checksum is another one then, but of a legacy layout.
+    pub fn drop_device_trees(&mut self) {
+        let is_device_tree = |kind| matches!(kind, FileKind::DeviceTree | FileKind::DeviceTreeOf);
+        self.files.retain(|file| !is_device_tree(file.kind));
+        self.no_files.retain(|(kind, _)| !is_device_tree(*kind));
+    }
+
     /// Whether the tree has a directory of device trees to choose from.
     pub fn has_device_trees(&self) -> bool {
         self.get(FileKind::DeviceTreeOf).is_some()
@@ -161,19 +133,24 @@ impl KernelFiles {
 fn modules(tree: &impl ReadTree) -> Result<Option<KernelFiles>, KernelError> {
     let mut versions = Vec::new();
     for name in tree.names(MODULES)?.unwrap_or_default() {
-        if tree.size(&format!("{MODULES}/{name}/vmlinuz"))?.is_some() {
+        if tree.file(&format!("{MODULES}/{name}/vmlinuz"))?.is_some() {
             versions.push(name);
         }
     }
     let Some(kver) = versions.into_iter().max_by(|a, b| version::compare(a, b)) else { return Ok(None) };
 
     let at = format!("{MODULES}/{kver}");
-    let mut files = Vec::new();
+    let there = tree.names(&at)?.unwrap_or_default();
+    let (mut files, mut no_files) = (Vec::new(), Vec::new());
     let mut add = |kind, source: &str, name: String| -> Result<bool, KernelError> {
-        let source = format!("{at}/{source}");
-        let size = tree.size(&source)?;
-        files.extend(size.map(|size| BootFile { kind, source, name, size }));
-        Ok(size.is_some())
+        let found = tree.file(&format!("{at}/{source}"))?;
+        let is_found = found.is_some();
+        // Of device trees in a directory only what is there is asked for.
+        if !is_found && (kind == FileKind::DeviceTreeOf || there.iter().any(|name| name == source)) {
+            no_files.push((kind, format!("{at}/{source}")));
+        }
+        files.extend(found.map(|(source, size)| BootFile { kind, source, name, size }));
+        Ok(is_found)
     };
     add(FileKind::Kernel, "vmlinuz", format!("vmlinuz-{kver}"))?;
     let initramfs = format!("initramfs-{kver}.img");
@@ -187,7 +164,14 @@ fn modules(tree: &impl ReadTree) -> Result<Option<KernelFiles>, KernelError> {
     }
     add(FileKind::Hmac, ".vmlinuz.hmac", format!(".vmlinuz-{kver}.hmac"))?;
     add(FileKind::Aboot, "aboot.img", format!("aboot-{kver}.img"))?;
-    Ok(Some(KernelFiles { files, stated: None }))
+    let dtb = format!("{at}/dtb");
+    if there.iter().any(|name| name == "dtb") && tree.names(&dtb)?.is_none() {
+        no_files.push((FileKind::DeviceTreeOf, dtb));
+    }
+    // Its other name counts.
+    let has_initramfs = files.iter().any(|file| file.kind == FileKind::Initramfs);
+    no_files.retain(|(kind, _)| !(has_initramfs && *kind == FileKind::Initramfs));
+    Ok(Some(KernelFiles { files, no_files, stated: None }))
 }
 
 /// The files of the legacy layout in the first of its directories that is there.
@@ -203,10 +187,10 @@ fn legacy(tree: &impl ReadTree) -> Result<Option<KernelFiles>, KernelError> {
 fn legacy_in(tree: &impl ReadTree, at: &str, names: &[String]) -> Result<Option<KernelFiles>, KernelError> {
     let find = |kind, prefix: &str| -> Result<Option<(BootFile, Checksum)>, KernelError> {
         for name in names.iter().filter(|name| name.starts_with(prefix)) {
-            let source = format!("{at}/{name}");
+            let path = format!("{at}/{name}");
             if let Some((name, checksum)) = name.rsplit_once('-')
                 && let Ok(checksum) = checksum.parse()
-                && let Some(size) = tree.size(&source)?
+                && let Some((source, size)) = tree.file(&path)?
             {
                 let file = BootFile { kind, source, name: name.to_owned(), size };
                 return Ok(Some((file, checksum)));
@@ -215,32 +199,42 @@ fn legacy_in(tree: &impl ReadTree, at: &str, names: &[String]) -> Result<Option<
         Ok(None)
     };
     let Some((kernel, stated)) = find(FileKind::Kernel, "vmlinuz-")? else { return Ok(None) };
-    let mut files = vec![kernel];
+    let (mut files, mut no_files) = (vec![kernel], Vec::new());
     for (kind, prefix) in [(FileKind::Initramfs, "initramfs-"), (FileKind::DeviceTree, "devicetree-")] {
-        let Some((file, checksum)) = find(kind, prefix)? else { continue };
+        let Some((file, checksum)) = find(kind, prefix)? else {
+            let name = names.iter().find(|name| is_stated(name, prefix));
+            no_files.extend(name.map(|name| (kind, format!("{at}/{name}"))));
+            continue;
+        };
         if checksum != stated {
             let kernel = files.swap_remove(0);
             return Err(KernelError::Mismatch(kernel.source, file.source));
         }
         files.push(file);
     }
-    Ok(Some(KernelFiles { files, stated: Some(stated) }))
+    Ok(Some(KernelFiles { files, no_files, stated: Some(stated) }))
 }
 
-/// The regular files below a directory, sorted by name at every level; `path` is its path in the answer.
+/// Whether a file name of the legacy layout has this beginning, and a checksum at its end.
+fn is_stated(name: &str, prefix: &str) -> bool {
+    name.starts_with(prefix)
+        && name.rsplit_once('-').is_some_and(|(_, checksum)| checksum.parse::<Checksum>().is_ok())
+}
+
+/// Lists all below a directory that is no directory, sorted by name at every level; `path` is its path in the answer.
 fn files_below(tree: &impl ReadTree, at: &str, path: &str) -> Result<Vec<String>, KernelError> {
     let mut todo = vec![(at.to_owned(), path.to_owned(), 0)];
     let mut found = Vec::new();
     while let Some((at, path, depth)) = todo.pop() {
         let Some(mut names) = tree.names(&at)? else {
-            // What is no directory is a file, or goes: C takes neither links nor devices for device trees.
-            if depth > 0 && tree.size(&at)?.is_some() {
+            // All else is a file, or nothing to boot with, such as a link that leads nowhere in the tree.
+            if depth > 0 {
                 found.push(path);
             }
             continue;
         };
-        if depth == MAX_DEPTH {
-            return Err(KernelError::read(&at, Errno::NAMETOOLONG));
+        if depth == MAX_DEPTH || found.len() + todo.len() > MAX_DEVICE_TREES {
+            return Err(KernelError::Loop(at));
         }
         names.sort();
         todo.extend(
@@ -317,6 +311,112 @@ mod tests {
         let other = format!("usr/lib/ostree-boot/initramfs-3.10-{}", "c".repeat(64));
         let err = found(&[old[0], (other.as_str(), "i")]).unwrap_err();
         assert!(matches!(err, KernelError::Mismatch(..)), "{err}");
+    }
+
+    /// A tree with the kernel, these files and these links.
+    fn linked(files: &[(&str, &str)], links: &[(&str, &str)]) -> (tempfile::TempDir, std::fs::File) {
+        let temp = tempfile::tempdir().unwrap();
+        let make = |path: &str| {
+            let path = temp.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            path
+        };
+        files.iter().for_each(|(path, contents)| std::fs::write(make(path), contents).unwrap());
+        links.iter().for_each(|(path, target)| std::os::unix::fs::symlink(target, make(path)).unwrap());
+        let tree = std::fs::File::open(temp.path()).unwrap();
+        (temp, tree)
+    }
+
+    const AT: &str = "usr/lib/modules/6.12.1";
+
+    #[test]
+    fn links_are_followed_inside_of_the_tree() {
+        let at = |name: &str| format!("{AT}/{name}");
+        let files =
+            [(at("Image"), "kernel\n"), (at("dtb/a.dtb"), "dt\n"), ("usr/share/dt/c".to_owned(), "dt2\n")];
+        let links = [
+            (at("vmlinuz"), "Image"),
+            (at("dtb/b.dtb"), "./a.dtb"),
+            (at("dtb/c.dtb"), "/usr/share/dt/c"),
+            (at("dtb/d.dtb"), "../../../../../../../../../../../../../usr/share/dt/../dt/c"),
+            (at("dtb/e"), "/usr/share/dt"),
+            (at("dtb/gone.dtb"), "nowhere"),
+            (at("dtb/loop.dtb"), "loop.dtb"),
+        ];
+        let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+        let links: Vec<_> = links.iter().map(|(path, target)| (path.as_str(), *target)).collect();
+        let (_temp, tree) = linked(&files, &links);
+        let found = KernelFiles::find(tree.as_fd()).unwrap();
+        let pairs: Vec<_> =
+            found.files.iter().map(|f| (f.name.as_str(), f.source.as_str(), f.size)).collect();
+        let no_files = ["dtb/gone.dtb", "dtb/loop.dtb"].map(|name| (FileKind::DeviceTreeOf, at(name)));
+        assert_eq!(found.no_files, no_files);
+        let (image, a) = (at("Image"), at("dtb/a.dtb"));
+        assert_eq!(
+            pairs,
+            [
+                ("vmlinuz-6.12.1", image.as_str(), 7),
+                ("dtb/a.dtb", a.as_str(), 3),
+                ("dtb/b.dtb", a.as_str(), 3),
+                ("dtb/c.dtb", "usr/share/dt/c", 4),
+                ("dtb/d.dtb", "usr/share/dt/c", 4),
+                ("dtb/e/c", "usr/share/dt/c", 4),
+            ]
+        );
+        let copied = [KERNEL, (a.as_str(), "dt\n"), (&at("dtb/b.dtb"), "dt\n")];
+        let (_temp, tree) = linked(&copied, &[]);
+        let (_other, other) = linked(&[KERNEL, copied[1]], &[(&at("dtb/b.dtb"), "a.dtb")]);
+        let sum = |tree: &std::fs::File| {
+            KernelFiles::find(tree.as_fd()).unwrap().boot_checksum(tree.as_fd()).unwrap()
+        };
+        assert_eq!(sum(&tree), sum(&other), "the contents count, as for the C tools");
+    }
+
+    #[test]
+    fn what_is_there_and_is_no_file_is_told() {
+        let at = |name: &str| format!("{AT}/{name}");
+        let none = |files: &[(&str, &str)], links: &[(&str, &str)]| {
+            let (_temp, tree) = linked(files, links);
+            KernelFiles::find(tree.as_fd()).unwrap().no_files
+        };
+        let (image, initramfs, single) = (at("initramfs.img"), at("initramfs"), at("devicetree"));
+        let hmac = at(".vmlinuz.hmac");
+        assert_eq!(none(&[KERNEL], &[]), []);
+        let broken = [(image.as_str(), "gone"), (&single, "/gone"), (&hmac, "..")];
+        let kinds = [FileKind::Initramfs, FileKind::DeviceTree, FileKind::Hmac];
+        let expected: Vec<_> = kinds.into_iter().zip(broken.map(|(path, _)| path.to_owned())).collect();
+        assert_eq!(none(&[KERNEL], &broken), expected);
+        assert_eq!(none(&[KERNEL], &[(&initramfs, "initramfs")]), [(FileKind::Initramfs, initramfs.clone())]);
+        let directory = [KERNEL, (&at("initramfs.img/x"), "")];
+        assert_eq!(none(&directory, &[]), [(FileKind::Initramfs, image.clone())]);
+        assert_eq!(none(&[KERNEL, (&initramfs, "")], &[(&image, "gone")]), [], "the other name counts");
+        let dtb = at("dtb");
+        assert_eq!(none(&[KERNEL], &[(&dtb, "gone")]), [(FileKind::DeviceTreeOf, dtb)]);
+        assert_eq!(
+            none(&[KERNEL, (&at("dtb/a"), "")], &[(&single, "gone")]),
+            [(FileKind::DeviceTree, single)]
+        );
+
+        let legacy = |name: &str| format!("boot/{name}-6.1-{}", "b".repeat(64));
+        let (kernel, initramfs) = (legacy("vmlinuz"), legacy("initramfs"));
+        let expected = [(FileKind::Initramfs, initramfs.clone())];
+        assert_eq!(none(&[(&kernel, "")], &[(&initramfs, "gone"), ("boot/initramfs-x", "gone")]), expected);
+    }
+
+    #[test]
+    fn a_loop_of_links_among_device_trees_ends() {
+        for links in [
+            &[("usr/lib/modules/6.12.1/dtb/again", ".")][..],
+            &[
+                ("usr/lib/modules/6.12.1/dtb/a", "/usr/lib/modules/6.12.1/dtb"),
+                ("usr/lib/modules/6.12.1/dtb/b", "../dtb"),
+                ("usr/lib/modules/6.12.1/dtb/c", "../dtb"),
+            ],
+        ] {
+            let (_temp, tree) = linked(&[KERNEL, ("usr/lib/modules/6.12.1/dtb/x.dtb", "")], links);
+            let error = KernelFiles::find(tree.as_fd()).unwrap_err();
+            assert!(error.to_string().contains("is a link in it a loop?"), "{error}");
+        }
     }
 
     #[test]

@@ -11,9 +11,11 @@ use std::fmt;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::apply::rehearse;
-use crate::plan::{Settings, SwitchPlan};
-use crate::state::{BootState, Places};
+use crate::places::Places;
+use crate::plan::SwitchPlan;
+use crate::prestaged;
+use crate::settings::Settings;
+use crate::state::BootState;
 
 /// For growing directories and the file system's own bookkeeping, in bytes.
 const MARGIN: u64 = 256 << 10;
@@ -30,7 +32,7 @@ pub struct Shortage {
     pub free_files: u64,
     /// Files that have to be made.
     pub needed_files: u64,
-    /// What would make room.
+    /// A way to make room.
     pub frees: Vec<Frees>,
 }
 
@@ -55,7 +57,7 @@ impl Space {
     }
 }
 
-/// What removing one deployment would free.
+/// The space that the removal of one deployment would free.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Frees {
@@ -94,7 +96,7 @@ pub fn megabytes(bytes: u64) -> String {
 }
 
 impl SwitchPlan {
-    /// What is missing in `/boot` to carry the plan out, if anything is.
+    /// Returns the space that is missing in `/boot` to carry the plan out, if any is.
     pub fn shortage(
         &self,
         places: Places<'_>,
@@ -118,7 +120,7 @@ impl SwitchPlan {
     fn space_in_blocks(&self, places: Places<'_>, state: &BootState) -> Result<(Space, u64)> {
         let fs = rustix::fs::fstatvfs(places.boot).context("Asking for free space in /boot")?;
         let block = fs.f_frsize.max(1);
-        let (ahead, ahead_files) = rehearse::taken(places.boot, block)?;
+        let (ahead, ahead_files) = prestaged::occupied(places.boot, block)?;
         let free = fs.f_bavail.saturating_mul(block).saturating_add(ahead);
         // btrfs and FAT have no fixed number of files, and say 0.
         let free_files = if fs.f_files == 0 { u64::MAX } else { fs.f_favail.saturating_add(ahead_files) };
@@ -181,7 +183,7 @@ fn size_of(state: &BootState, path: &str, block: u64) -> u64 {
     sizes.map(|size| size.div_ceil(block).saturating_mul(block)).fold(0, u64::saturating_add)
 }
 
-/// What the deployments have for themselves alone; never that of the running system.
+/// Lists the space that deployments have for themselves alone; never that of the running system.
 fn frees(state: &BootState, settings: &Settings, block: u64) -> Vec<Frees> {
     let texts: Vec<String> = state.entries.iter().map(|entry| entry.entry.to_string()).collect();
     let named_by = |index: usize, name: &str| {

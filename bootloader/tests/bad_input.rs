@@ -5,10 +5,10 @@
 mod world;
 
 use bootloader::{ApplyError, LoaderLink, NewInitrd, PlanError};
-use world::disk::Disk;
+use test_world::Disk;
 use world::{World, names};
 
-/// What a switch says that must not happen, after a look at what it has left alone.
+/// Returns the error of a switch that must not happen, after a look at the files that it has left alone.
 fn refusal(world: &World) -> String {
     let before = world.dump();
     let err = world.try_switch(&[world.nth(9, "nine")]).unwrap_err();
@@ -38,7 +38,7 @@ fn damaged_entries_are_reported_and_stop_a_switch() {
             said.starts_with("Boot entry /boot/loader.1/entries/ostree-2.conf ") && said.contains(reason),
             "{said}"
         );
-        bootloader::sweep(world.places(), &world.settings).unwrap();
+        let (_, _) = bootloader::sweep(world.places(), &world.settings).unwrap();
         assert_eq!(world.state().boot_dirs.len(), 1);
     }
 }
@@ -74,7 +74,7 @@ fn an_entry_that_is_not_text_keeps_every_boot_file() {
     assert!(refusal(&world).contains("is not UTF-8"));
     let other = format!("boot/ostree/other-{}/vmlinuz-1", "b".repeat(64));
     world.write(&other, "kernel");
-    bootloader::sweep(world.places(), &world.settings).unwrap();
+    let (_, _) = bootloader::sweep(world.places(), &world.settings).unwrap();
     assert!(world.path(&other).exists());
     // Nor is it listed as what could go, where nothing is left of the entry that might name it.
     std::fs::write(world.path("boot/loader.1/entries/ostree-2.conf"), "").unwrap();
@@ -112,6 +112,52 @@ fn deployments_that_cannot_be_found_stop_a_switch() {
     std::fs::remove_file(world.path("ostree/boot.1")).unwrap();
     let said = refusal(&world);
     assert!(said.starts_with("Boot entry ostree-1.conf: /ostree/boot.1/"), "{said}");
+}
+
+/// Somebody has edited an entry, and its own deployment is no longer the first that it names: a new menu would leave it out.
+#[test]
+fn a_deployment_behind_a_further_argument_stops_a_switch() {
+    let world = World::new();
+    let (a, b) = (world.nth(1, "one"), world.nth(2, "two"));
+    world.switch(&[b.clone(), a.clone()]);
+    let entry = |n: u8| world.path(&format!("boot/loader.1/entries/ostree-{n}.conf"));
+    let text = |n: u8| std::fs::read_to_string(entry(n)).unwrap();
+    let link = |n: u8| {
+        let text = text(n);
+        text.split_whitespace().find(|word| word.starts_with("ostree=")).unwrap().to_owned()
+    };
+    let (whole, own, other) = (text(1), link(1), link(2));
+    for words in
+        [format!("{other} {own}"), format!("{other} \"{own}\""), format!("{other} quiet {own} {other}")]
+    {
+        std::fs::write(entry(1), whole.replace(&own, &words)).unwrap();
+        let said = refusal(&world);
+        assert!(
+            said.starts_with("Boot entry ostree-1.conf has several arguments ostree=")
+                && said.contains(&format!("leads to {}, which would be removed", a.deployment))
+                && said.contains("`ostree admin fsck-boot --repair`"),
+            "{said}"
+        );
+        let (_, swept) = bootloader::sweep(world.places(), &world.settings).unwrap();
+        assert_eq!(swept.removed, [""; 0]);
+    }
+    // Its own is not there at all, but the link still is.
+    std::fs::write(entry(1), whole.replace(&own, &other)).unwrap();
+    let said = refusal(&world);
+    assert!(
+        said.starts_with("Boot entries ostree-2.conf and ostree-1.conf lead to the same deployment")
+            && said.contains(&format!("none leads to {}, which would be removed", a.deployment)),
+        "{said}"
+    );
+    // Another name for an entry is what a tool leaves that knows it by that name.
+    std::fs::write(entry(1), &whole).unwrap();
+    std::fs::write(entry(1).with_file_name("ostree-1-testos.conf"), &whole).unwrap();
+    world.state().check().unwrap();
+    std::fs::remove_file(entry(1).with_file_name("ostree-1-testos.conf")).unwrap();
+    // Where nothing gets lost, the next menu has one in each entry.
+    std::fs::write(entry(1), whole.replace(&own, &format!("{own} {other} ostree=/gone"))).unwrap();
+    world.switch(&[world.nth(9, "nine"), b, a]);
+    assert!(world.state().entries.iter().all(|entry| entry.ostree_problem().is_none()));
 }
 
 /// A link to a set of entries that is gone, and one that leads nowhere at all, are repaired by the next switch.
@@ -168,8 +214,9 @@ fn lists_that_make_no_menu_are_refused() {
 
 #[test]
 fn a_boot_that_is_too_small_is_seen_before_anything_is_written() {
+    test_world::needs_root!();
     let disk = Disk::new("ext4", 4);
-    let world = World::with_boot(tempfile::tempdir().unwrap(), &disk.mount());
+    let world = World::with_boot(tempfile::tempdir().unwrap(), disk.mount());
     let (small, large) = (world.nth(1, "one"), world.nth(3, &"y".repeat(1 << 20)));
     world.switch(&[large.clone(), small.clone()]);
     let before = world.dump();
@@ -186,7 +233,7 @@ fn a_boot_that_is_too_small_is_seen_before_anything_is_written() {
     );
     assert_eq!(world.dump(), before);
 
-    // What two share is freed by neither, and what runs is not to be removed.
+    // Files that two share are freed by neither, and the running system is not to be removed.
     world.switch(&[large.clone(), small, world.nth(4, "one")]);
     let freed = |world: &World| {
         let err = world.try_switch(&[world.nth(2, &"x".repeat(8 << 20)), large.clone()]).unwrap_err();
@@ -202,8 +249,9 @@ fn a_boot_that_is_too_small_is_seen_before_anything_is_written() {
 /// Device trees, more initrds and blocks count: each of the small files takes one.
 #[test]
 fn small_files_count_in_whole_blocks() {
+    test_world::needs_root!();
     let disk = Disk::new("ext4", 4);
-    let world = World::with_boot(tempfile::tempdir().unwrap(), &disk.mount());
+    let world = World::with_boot(tempfile::tempdir().unwrap(), disk.mount());
     world.switch(&[world.nth(1, "one")]);
     let before = world.dump();
     let names: Vec<String> = (0..1500).map(|n| format!("dtb/vendor/{n}.dtb")).collect();
@@ -233,6 +281,7 @@ fn small_files_count_in_whole_blocks() {
 /// there are as many rounds as it takes until both the boot files and the entries have met a full disk.
 #[test]
 fn a_disk_that_fills_up_at_any_write_is_left_as_it_was() {
+    test_world::needs_root!();
     const ROUNDS: usize = 20;
     let mut failed = std::collections::BTreeSet::new();
     for _ in 0..ROUNDS {
@@ -246,14 +295,14 @@ fn a_disk_that_fills_up_at_any_write_is_left_as_it_was() {
 
 fn fill_up_at_each_write(failed: &mut std::collections::BTreeSet<String>) {
     let disk = Disk::new("ext4", 4);
-    let world = World::with_boot(tempfile::tempdir().unwrap(), &disk.mount());
+    let world = World::with_boot(tempfile::tempdir().unwrap(), disk.mount());
     world.switch(&[world.nth(1, "one")]);
     let before = world.dump();
     let next = [world.nth(2, "two")];
     let kernel = world.path(&format!("{}/usr/lib/modules/6.12.1/vmlinuz", next[0].deployment));
     for free in 0..400 {
         let plan = world.plan(&next).unwrap();
-        // What the try before has removed is free only after the journal's commit.
+        // The space that the try before has freed is free only after the journal's commit.
         rustix::fs::syncfs(&world.boot).unwrap();
         let fs = rustix::fs::statvfs(&world.boot_path).unwrap();
         let all = fs.f_bfree * fs.f_frsize;
@@ -273,8 +322,9 @@ fn fill_up_at_each_write(failed: &mut std::collections::BTreeSet<String>) {
 /// The file grows between plan and copy, so that the disk is full in the middle.
 #[test]
 fn a_disk_that_fills_up_is_left_as_it_was() {
+    test_world::needs_root!();
     let disk = Disk::new("ext4", 4);
-    let world = World::with_boot(tempfile::tempdir().unwrap(), &disk.mount());
+    let world = World::with_boot(tempfile::tempdir().unwrap(), disk.mount());
     let first = [world.nth(1, "one")];
     world.switch(&first);
     let before = world.dump();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a boot loader with a file of its own finds on the device after every step, without replay as it reads and with it: a menu of old or
+//! The view of a boot loader with a file of its own after every step, without replay as it reads and with it: a menu of old or
 //! new deployments whose kernels are whole. Needs root, loop devices, `mkfs.ext4`, `mkfs.xfs` and `grub-fstest`.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // the helpers of tests unwrap as the tests do
 #![allow(clippy::cloned_ref_to_slice_refs)] // a list of one reads as the longer ones
@@ -14,8 +14,8 @@ use std::process::Command;
 
 use bootloader::loader::{Choice, select};
 use bootloader::{AfterSwitch, BootEntry, Places, Settings, examine};
-use world::disk::Disk;
-use world::{World, names};
+use test_world::Disk;
+use world::{World, names, until_commit};
 
 /// The deployments that the loader which begins in this `/boot` shows, each with its kernel and its boot link; or what is wrong with them.
 fn shown(world: &World, boot: &Path) -> Result<Vec<String>, String> {
@@ -43,7 +43,7 @@ fn shown(world: &World, boot: &Path) -> Result<Vec<String>, String> {
 /// A world with a disk for `/boot`, on which the loader's first file is made by `first`.
 fn world_with(first: impl FnOnce(&World)) -> (Disk, World) {
     let disk = Disk::new("ext4", 32);
-    let mut world = World::with_boot(tempfile::tempdir().unwrap(), &disk.mount());
+    let mut world = World::with_boot(tempfile::tempdir().unwrap(), disk.mount());
     first(&world);
     world.settings.installed = select(Choice::Auto, world.boot.as_fd()).unwrap();
     (disk, world)
@@ -60,9 +60,10 @@ fn cut_everywhere(disk: &Disk, world: &mut World, old: &[BootEntry], new: &[Boot
     let plan = world.plan(new).unwrap();
     // Where the loader has to be led to the new menu first, it shows the old one until then.
     let adopts = plan.after != AfterSwitch::Nothing;
-    let steps = plan.steps();
+    let steps = until_commit(&plan);
+    let mut execution = world.begin(&plan);
     for (index, step) in steps.iter().enumerate() {
-        plan.run(step, world.places(), &world.settings).unwrap();
+        execution.run(step).unwrap();
         let committed = index + 1 == steps.len() && !adopts;
         assert_eq!(disk.look(false, |boot| shown(world, boot)), Ok(names(old)), "after {step}");
         let after_replay = names(if committed { new } else { old });
@@ -77,6 +78,7 @@ fn cut_everywhere(disk: &Disk, world: &mut World, old: &[BootEntry], new: &[Boot
 
 #[test]
 fn every_loader() {
+    test_world::needs_root!();
     for (path, target) in [
         ("boot/grub/grub.cfg", "../loader/grub.cfg"),
         ("boot/syslinux/syslinux.cfg", "../loader/syslinux.cfg"),
@@ -102,9 +104,10 @@ fn as_grub_reads(disk: &Disk, path: &str) -> Vec<u8> {
 /// All that the menu names is found by GRUB, through the links on the way, with and without `/boot` before it.
 #[test]
 fn grub_finds_the_menu_and_what_it_names() {
+    test_world::needs_root!();
     for (kind, megabytes, boot_prefix) in [("ext4", 32, false), ("ext4", 32, true), ("xfs", 320, false)] {
         let disk = Disk::new(kind, megabytes);
-        let mut world = World::with_boot(tempfile::tempdir().unwrap(), &disk.mount());
+        let mut world = World::with_boot(tempfile::tempdir().unwrap(), disk.mount());
         world.settings.boot_prefix = boot_prefix;
         link(&world, "boot/grub/grub.cfg", "../loader/grub.cfg");
         world.settings.installed = select(Choice::Auto, world.boot.as_fd()).unwrap();
@@ -132,6 +135,7 @@ fn generated_menu(world: &World, path: &str) {
 /// From a generated menu to ours: by a link, and by the text on another file system, which is another directory here.
 #[test]
 fn the_first_file_is_changed_between_commit_and_sweep() {
+    test_world::needs_root!();
     for path in ["boot/grub/grub.cfg", "boot/efi/EFI/debian/grub.cfg"] {
         let (disk, mut world) = world_with(|_| ());
         let (a, b) = (world.nth(1, "one"), world.nth(2, "two"));
@@ -146,6 +150,7 @@ fn the_first_file_is_changed_between_commit_and_sweep() {
 /// The control: had the old boot links gone before the first file was changed, the check would have seen it.
 #[test]
 fn the_check_sees_a_sweep_before_the_change_of_the_first_file() {
+    test_world::needs_root!();
     let (disk, mut world) = world_with(|_| ());
     let (a, b) = (world.nth(1, "one"), world.nth(2, "two"));
     world.switch(&[a]);
@@ -153,9 +158,11 @@ fn the_check_sees_a_sweep_before_the_change_of_the_first_file() {
     durable::sync_fs(&world.boot).unwrap();
     world.settings.installed = select(Choice::Auto, world.boot.as_fd()).unwrap();
     let plan = world.plan(&[b]).unwrap();
-    for step in plan.steps() {
-        plan.run(&step, world.places(), &world.settings).unwrap();
+    let mut execution = world.begin(&plan);
+    for step in until_commit(&plan) {
+        execution.run(&step).unwrap();
     }
+    drop(execution);
     std::fs::remove_dir_all(world.path("ostree/boot.1.1")).unwrap();
     assert!(disk.look(true, |boot| shown(&world, boot)).is_err());
 }

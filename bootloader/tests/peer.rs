@@ -89,7 +89,7 @@ fn reads_what_the_c_tools_write() {
     assert_eq!(state.boot_dirs.len(), 3);
 }
 
-/// What the C tools wrote needs no new entries from us.
+/// Entries of the C tools need no new ones from us.
 #[test]
 fn finds_nothing_to_do_after_the_c_tools() {
     let world = World::new();

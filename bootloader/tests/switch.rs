@@ -7,7 +7,7 @@ mod world;
 
 use bootloader::{BootEntry, Change, Step, linked_deployments};
 use durable::{Method, Proof, Reason};
-use world::{World, names};
+use world::{World, names, until_commit};
 
 /// The world before a switch, and what it switches to.
 struct Case {
@@ -23,7 +23,7 @@ fn cases() -> Vec<Case> {
         let (a, b) = (world.nth(1, "one"), world.nth(2, "one"));
         let c = world.nth(3, "two");
         let mut d = world.nth(4, "one");
-        d.options.append("debug");
+        d.options.append("debug").unwrap();
         let (old, new) = match case {
             0 => (vec![], vec![a]),
             1 => (vec![b.clone(), a], vec![c, b]),
@@ -42,29 +42,43 @@ fn cases() -> Vec<Case> {
 fn after_every_step_the_menu_is_old_or_new_and_whole() {
     for Case { world, old, new } in cases() {
         let plan = world.plan(&new).unwrap();
-        let (mut seen, steps) = (Vec::new(), plan.steps());
+        let (mut seen, steps) = (Vec::new(), until_commit(&plan));
+        let mut execution = world.begin(&plan);
         for step in &steps {
-            plan.run(step, world.places(), &world.settings).unwrap();
+            execution.run(step).unwrap();
             seen.push(world.visible(&world.boot_path));
         }
         let last = seen.pop().unwrap();
         assert_eq!(last, names(&new));
         assert!(seen.iter().all(|menu| *menu == names(&old)), "{seen:?}");
-        let decides = if plan.change == Change::Entries { Step::Commit } else { Step::ChooseLinks };
+        let decides = match plan.change {
+            Change::Entries => Step::Commit { target: format!("loader.{}", plan.to.boot_version) },
+            _ => Step::ChooseLinks {
+                path: format!("/ostree/boot.{}", plan.to.boot_version),
+                target: format!("boot.{}.{}", plan.to.boot_version, plan.to.sub_boot_version),
+            },
+        };
         assert_eq!(steps.last(), Some(&decides));
+        // And to the end: nothing of what follows changes the menu.
+        for step in &plan.steps()[steps.len()..] {
+            execution.run(step).unwrap();
+            assert_eq!(world.visible(&world.boot_path), names(&new), "{step}");
+        }
     }
 }
 
-/// What a cut has left behind is in nobody's way: the next switch comes to the same files as one without a cut.
+/// Files that a cut has left are not in the way: the next switch comes to the same files as one without a cut.
 #[test]
 fn a_switch_after_a_cut_leaves_no_trace_of_it() {
     let count = cases().iter().map(|case| case.world.plan(&case.new).unwrap().steps().len()).max().unwrap();
     for cut in 0..=count {
         for (mut broken, whole) in cases().into_iter().zip(cases()) {
             let plan = broken.world.plan(&broken.new).unwrap();
+            let mut execution = broken.world.begin(&plan);
             for step in plan.steps().iter().take(cut) {
-                plan.run(step, broken.world.places(), &broken.world.settings).unwrap();
+                execution.run(step).unwrap();
             }
+            drop(execution);
             broken.world.switch(&broken.new);
             whole.world.switch(&whole.new);
             // After a cut behind the commit the new entries are there, and the switch has nothing to do.
@@ -121,6 +135,54 @@ fn a_boot_file_that_is_damaged_is_brought_back() {
     assert_eq!(world.switch(&[a]).change, Change::Nothing);
 }
 
+/// The C tools install a link among the device trees as the link that it is in the tree.
+#[test]
+fn links_among_boot_files_are_as_good_as_what_they_lead_to() {
+    use std::os::unix::fs::symlink;
+
+    let world = World::new();
+    let files = [
+        ("vmlinuz", "kernel"),
+        ("initramfs.img", "initramfs"),
+        ("dtb/a.dtb", "tree a"),
+        ("dtb/b.dtb", "tree a"),
+        ("dtb/other/a.dtb", "tree a"),
+        ("dtb/other/o.dtb", "tree o"),
+        ("dtb/out.dtb", "tree d"),
+    ];
+    let make = |n: &str| world.deployment("testos", &n.repeat(32), &files);
+    let (a, b, c) = (make("01"), make("02"), make("03"));
+    world.switch(&[a.clone()]);
+    let dtb = world.path(&format!("boot/{}/dtb", a.boot_dir()));
+    let links = [("b.dtb", "a.dtb"), ("other/a.dtb", "../a.dtb"), ("loop", ".")];
+    let dead = [("out.dtb", "/usr/share/d.dtb")];
+    for (name, target) in links.into_iter().chain(dead) {
+        let name = dtb.join(name);
+        let _ = std::fs::remove_file(&name);
+        symlink(target, name).unwrap();
+    }
+
+    let plan = world.plan(&[b.clone(), a.clone()]).unwrap();
+    let copied: Vec<_> =
+        plan.copy.iter().map(|copy| (copy.to.rsplit_once("dtb/").unwrap().1, copy.replaces)).collect();
+    assert_eq!(copied, [("out.dtb", true)]);
+    world.switch(&[b.clone(), a.clone()]);
+    assert_eq!(world.visible(&world.boot_path), names(&[b.clone(), a.clone()]));
+    for (name, text) in &files[2..] {
+        assert_eq!(std::fs::read_to_string(dtb.parent().unwrap().join(name)).unwrap(), *text, "{name}");
+    }
+    assert!(dtb.join("b.dtb").is_symlink() && !dtb.join("out.dtb").is_symlink());
+    assert_eq!(world.plan(&[c, a.clone()]).unwrap().copy, []);
+
+    // One that leads to something else goes.
+    std::fs::write(dtb.join("a.dtb.wrong"), "other").unwrap();
+    std::fs::remove_file(dtb.join("b.dtb")).unwrap();
+    symlink("a.dtb.wrong", dtb.join("b.dtb")).unwrap();
+    world.switch(&[b, a]);
+    assert!(!dtb.join("b.dtb").is_symlink());
+    assert_eq!(std::fs::read_to_string(dtb.join("b.dtb")).unwrap(), "tree a");
+}
+
 #[test]
 fn what_others_have_comes_along_and_keeps_its_files() {
     let world = World::new();
@@ -156,7 +218,7 @@ fn what_others_have_comes_along_and_keeps_its_files() {
     );
 
     std::fs::remove_file(world.path("boot/loader.0/entries/rescue+1-2.conf")).unwrap();
-    bootloader::sweep(world.places(), &world.settings).unwrap();
+    let (_, _) = bootloader::sweep(world.places(), &world.settings).unwrap();
     assert!(!world.path(&format!("boot/{}", a.boot_dir())).exists());
 }
 
@@ -242,6 +304,39 @@ fn unproven_means_nothing_is_swept_and_no_second_switch() {
     assert!(!world.path(&format!("boot/{}", a.boot_dir())).exists());
 }
 
+/// The times of files say nothing: the clock may have been set, and this link is younger than any start of the machine.
+#[test]
+fn without_a_note_the_set_that_was_booted_tells_who_has_switched() {
+    let mut world = World::unprovable();
+    world.settings.offline = true;
+    world.switch(&[world.nth(1, "one")]);
+    assert!(!world.path("ostree/boot-switch").exists(), "what is made offline leaves no note");
+    world.settings.offline = false;
+    let version = world.state().boot_version();
+    let running = |boot_version: u8| {
+        let (link, _) =
+            world.state().bootlinks.first_key_value().map(|(path, to)| (path.clone(), to.clone())).unwrap();
+        Some(format!("/ostree/boot.{boot_version}/{link}").parse().unwrap())
+    };
+    let (same, other) = (running(version), running(1 - version));
+    let proof = |world: &World| {
+        bootloader::prove_previous_switch(world.places(), &world.state(), &world.settings).unwrap()
+    };
+    world.settings.running = same;
+    assert_eq!(proof(&world), Proof::Proven(Method::Replay));
+    world.settings.running = other.clone();
+    assert!(!proof(&world).is_proven(), "the C tools have switched since");
+
+    // A loader that saw the former set at this boot: a note of the boot before says why, and stays as long as it is needed.
+    let version = world.state().boot_version();
+    world.write("ostree/boot-switch", &format!("boot-id=another\nboot-version={version}\n"));
+    for _ in 0..2 {
+        let (proof, _) = bootloader::sweep(world.places(), &world.settings).unwrap();
+        assert_eq!(proof, Proof::Proven(Method::Replay));
+    }
+    assert_eq!(world.switch(&[world.nth(2, "two")]).change, Change::Entries);
+}
+
 #[test]
 fn an_image_that_is_being_made_needs_no_reboot() {
     let world = World::new();
@@ -250,4 +345,28 @@ fn an_image_that_is_being_made_needs_no_reboot() {
         assert_eq!(outcome.change, Change::Entries);
     }
     assert_eq!(world.state().boot_dirs.len(), 1);
+}
+
+/// Files that an unproven repair has replaced are kept beside it, and go with the next sweep that is proven.
+#[test]
+fn what_a_repair_has_put_aside_is_swept() {
+    let world = World::new();
+    let a = world.nth(1, "one");
+    world.switch(&[a.clone()]);
+    let aside = [
+        "boot/.ostree-repair-loader.old".to_owned(),
+        "boot/loader/entries/.ostree-repair-ostree-1.conf.old".to_owned(),
+        format!("boot/{}/.ostree-repair-vmlinuz-6.12.1.old", a.boot_dir()),
+    ];
+    let others = [
+        "boot/loader/entries/memtest.conf.tmp".to_owned(),
+        "boot/loader/entries/ostree-1.conf.tmp".to_owned(),
+        format!("boot/{}/vmlinuz-6.12.1.tmp", a.boot_dir()),
+    ];
+    aside.iter().chain(&others).for_each(|path| world.write(path, "old"));
+    world.write("boot/loader/entries/memtest.conf", "title memtest\n");
+    let (_, swept) = bootloader::sweep(world.places(), &world.settings).unwrap();
+    assert_eq!(swept.removed.len(), 3, "{swept:?}");
+    assert!(aside.iter().all(|path| !world.path(path).exists()));
+    assert!(others.iter().all(|path| world.path(path).exists()));
 }

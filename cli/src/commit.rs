@@ -2,21 +2,22 @@
 //! `ostree commit`.
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 use formats::gvariant::{DictBuilder, Value};
 use formats::object::{Commit, metadata_key};
 use formats::{Checksum, date};
-use repo::commit::{TreeOptions, add_directory, parse_mode_changes};
+use repo::commit::{TreeOptions, add_directory, consume_directory, parse_mode_changes};
 use repo::tree::Tree;
-use repo::{DevInoCache, Entry, Refspec, Repo, Transaction};
+use repo::{Consumption, DevInoCache, Entry, Refspec, Repo, RepoPlan, RepoStep};
 use rustix::fs::CWD;
 
 use crate::Output;
 use crate::checkout::{parse_policy, read_paths};
+use crate::dry_run::DryRun;
 use crate::global::Global;
+use crate::owner::Owner;
 
 /// Commit a new revision
 #[derive(Debug, clap::Args)]
@@ -110,29 +111,14 @@ pub(crate) struct Args {
     /// Specify how to invoke fsync()
     #[arg(long, value_name = "POLICY")]
     fsync: Option<String>,
+    /// Do not invoke fsync()
+    #[arg(long, hide = true)]
+    disable_fsync: bool,
     /// Override the timestamp of the commit
     #[arg(long)]
     timestamp: Option<String>,
-}
-
-/// An owner as the C tools take it: a negative number sets none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Owner(Option<u32>);
-
-impl FromStr for Owner {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        // The greatest number is -1 to the kernel, which leaves the owner as it is then.
-        match text.parse() {
-            Ok(i64::MIN..=-1) => Ok(Self(None)),
-            Ok(number) => match u32::try_from(number) {
-                Err(_) | Ok(u32::MAX) => Err(format!("{text} is not in 0..={}", u32::MAX - 1)),
-                Ok(number) => Ok(Self(Some(number))),
-            },
-            Err(_) => Err(format!("{text} is no number")),
-        }
-    }
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 impl Args {
@@ -144,34 +130,99 @@ impl Args {
         if let Some(policy) = &self.fsync {
             repo.set_fsync(parse_policy(policy)?);
         }
+        if self.disable_fsync {
+            repo.set_fsync(false);
+        }
         let branch = self.branch.as_deref().map(str::parse::<Refspec>).transpose()?;
         let parent = self.parent(&repo, branch.as_ref())?;
         let timestamp = self.timestamp()?;
         let options = self.tree_options(&repo)?;
+        if !self.consume {
+            let plan = RepoPlan::commit(&repo, branch)?;
+            if self.dry_run.is_on() {
+                return self.dry_run.print(&plan, out);
+            }
+            return self.commit(&repo, &plan, parent, timestamp, &options, None, out);
+        }
+        branch.as_ref().map_or(Ok(()), |branch| repo.check_ref_place(branch))?;
+        let mut consumption = self.look_at_trees(&repo, parent.as_ref(), &options)?;
+        let mut plan = RepoPlan::commit(&repo, branch)?;
+        if self.dry_run.is_on() {
+            plan.steps.extend(self.consumed());
+            return self.dry_run.print(&plan, out);
+        }
+        let done = self.commit(&repo, &plan, parent, timestamp, &options, Some(&mut consumption), out);
+        if let Err(error) = done {
+            return Err(match consumption.describe_gone() {
+                Some(gone) => error.context(gone),
+                None => error,
+            });
+        }
+        match &consumption.finish()[..] {
+            [] => Ok(()),
+            [first, ..] => bail!("It was committed, but {first}"),
+        }
+    }
 
+    /// Finds out whether all of it can be committed, before the first file is touched.
+    fn look_at_trees(
+        &self,
+        repo: &Repo,
+        parent: Option<&Checksum>,
+        options: &TreeOptions,
+    ) -> Result<Consumption> {
+        let mut consumption = Consumption::default();
+        let mut tree =
+            self.read_trees(repo, &mut |tree, path| consumption.look(repo, tree, path, options))?;
+        consumption.check_options(options)?;
+        let release = if self.bootable { tree.kernel_release(repo)? } else { None };
+        self.metadata(repo, parent, release)?;
+        self.body()?;
+        self.detached()?;
+        Ok(consumption)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what the options say, read once")]
+    fn commit(
+        &self,
+        repo: &Repo,
+        plan: &RepoPlan,
+        parent: Option<Checksum>,
+        timestamp: u64,
+        options: &TreeOptions,
+        mut consumption: Option<&mut Consumption>,
+        out: &mut Output<'_>,
+    ) -> Result<()> {
         let mut transaction = repo.begin()?;
-        let mut tree = self.read_trees(&mut transaction, &options)?;
-        let release = if self.bootable { tree.kernel_release(&repo)? } else { None };
+        let mut tree = self.read_trees(repo, &mut |tree, path| match &mut consumption {
+            None => add_directory(&mut transaction, tree, CWD, path, options),
+            Some(consumption) => consume_directory(&mut transaction, tree, path, options, consumption),
+        })?;
+        let release = if self.bootable { tree.kernel_release(repo)? } else { None };
         let (root, meta) = tree.write(&mut transaction)?;
         let mut commit = Commit::new(root, meta);
+        // A partial one is none to go by: what it lacks was just written.
         if self.skip_if_unchanged
             && let Some(parent) = parent
+            && !repo.is_partial(&parent)?
             && repo.load_commit(&parent)?.content_checksum() == commit.content_checksum()
         {
+            if consumption.is_some() {
+                // The parent has all of it; nothing goes before that is durable.
+                transaction.commit()?;
+            }
             return Ok(writeln!(out, "{parent}")?);
         }
         commit.parent = parent;
         commit.subject = self.subject.clone().unwrap_or_default();
         commit.body = self.body()?;
         commit.timestamp = timestamp;
-        commit.metadata = self.metadata(&repo, parent.as_ref(), release)?;
+        commit.metadata = self.metadata(repo, parent.as_ref(), release)?;
         let checksum = transaction.write_commit(&commit)?;
         if let Some(detached) = self.detached()? {
             transaction.set_detached_metadata(checksum, detached);
         }
-        if let Some(branch) = branch {
-            transaction.set_ref(branch, checksum);
-        }
+        plan.give_refs(&mut transaction, Some(checksum));
         let stats = transaction.commit()?;
         if !self.table_output {
             return Ok(writeln!(out, "{checksum}")?);
@@ -188,6 +239,16 @@ impl Args {
             writeln!(out, "{name}: {count}")?;
         }
         Ok(())
+    }
+
+    /// The directories that go with `--consume`.
+    fn consumed(&self) -> impl Iterator<Item = RepoStep> {
+        let default = self.tree.is_empty().then(|| self.path.clone().unwrap_or_else(|| PathBuf::from(".")));
+        let given = self.tree.iter().filter_map(|tree| tree.strip_prefix("dir=").map(PathBuf::from));
+        default.into_iter().chain(given).map(|path| {
+            let path = std::path::absolute(&path).unwrap_or(path);
+            RepoStep::Remove { path: path.display().to_string() }
+        })
     }
 
     fn parent(&self, repo: &Repo, branch: Option<&Refspec>) -> Result<Option<Checksum>> {
@@ -237,7 +298,6 @@ impl Args {
             canonical_permissions: self.canonical_permissions,
             no_xattrs: self.no_xattrs,
             read_only_executables: self.mode_ro_executables,
-            consume: self.consume,
             devino: if wants_links { Some(DevInoCache::scan(repo)?) } else { None },
             devino_canonical: self.devino_canonical,
             mode_changes: overrides.transpose()?.unwrap_or_default(),
@@ -245,22 +305,22 @@ impl Args {
         })
     }
 
-    fn read_trees(&self, transaction: &mut Transaction<'_>, options: &TreeOptions) -> Result<Tree> {
+    /// The trees in the order of the command line, one over the other; `add` takes the directories.
+    fn read_trees(&self, repo: &Repo, add: &mut dyn FnMut(&mut Tree, &Path) -> Result<()>) -> Result<Tree> {
         let mut tree = Tree::new();
         if let Some(base) = &self.base {
-            overlay(transaction, &mut tree, base)?;
+            overlay(repo, &mut tree, base)?;
         }
         if self.tree.is_empty() {
-            let path = self.path.as_deref().unwrap_or(Path::new("."));
-            add_directory(transaction, &mut tree, CWD, path, options)?;
+            add(&mut tree, self.path.as_deref().unwrap_or(Path::new(".")))?;
         }
         if !self.tree.is_empty() && self.path.is_some() {
             bail!("Cannot specify both a PATH and --tree");
         }
         for given in &self.tree {
             match given.split_once('=') {
-                Some(("dir", path)) => add_directory(transaction, &mut tree, CWD, Path::new(path), options)?,
-                Some(("ref", rev)) => overlay(transaction, &mut tree, rev)?,
+                Some(("dir", path)) => add(&mut tree, Path::new(path))?,
+                Some(("ref", rev)) => overlay(repo, &mut tree, rev)?,
                 Some(("tar", _)) => bail!("--tree=tar= is not supported yet; unpack it and use --tree=dir="),
                 _ => bail!("Missing type in tree specification '{given}'"),
             }
@@ -317,9 +377,10 @@ impl Args {
     }
 }
 
-fn overlay(transaction: &Transaction<'_>, tree: &mut Tree, rev: &str) -> Result<()> {
-    let repo = transaction.repo();
-    match repo.root_of(&repo.resolve_rev(rev)?)? {
+fn overlay(repo: &Repo, tree: &mut Tree, rev: &str) -> Result<()> {
+    let commit = repo.resolve_rev(rev)?;
+    repo.check_tree(&commit)?;
+    match repo.root_of(&commit)? {
         Entry::Dir { tree: root, meta } => tree.overlay(repo, &root, &meta),
         Entry::File(_) => bail!("{rev} has no root directory"),
     }
@@ -332,25 +393,4 @@ fn pairs(given: &[String]) -> Result<Vec<(&str, &str)>> {
             pair.split_once('=').with_context(|| format!("Missing '=' in KEY=VALUE metadata '{pair}'"))
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn owners() {
-        for (text, expected) in [
-            ("0", Some(0)),
-            ("1000", Some(1000)),
-            ("-1", None),
-            ("-2", None),
-            ("4294967294", Some(u32::MAX - 1)),
-        ] {
-            assert_eq!(text.parse(), Ok(Owner(expected)), "{text}");
-        }
-        for bad in ["", "x", "4294967295", "4294967296", "1.0"] {
-            assert!(bad.parse::<Owner>().is_err(), "{bad}");
-        }
-    }
 }

@@ -22,6 +22,12 @@ impl Args {
     pub(crate) fn run(&self, global: &Global, out: &mut Output<'_>) -> Result<()> {
         let mut repo = global.open()?;
         let (operation, rest) = self.words.split_first().context("OPERATION must be specified")?;
+        if !matches!(operation.as_str(), "get" | "set" | "unset") {
+            bail!("Unknown operation {operation}; there are get, set and unset");
+        }
+        if operation == "set" && rest.len() < 2 {
+            bail!("KEY and VALUE must be specified");
+        }
         let (group, key) = self.key(rest.first().context("KEY must be specified")?)?;
         let mut config = repo.config().clone();
         match (operation.as_str(), rest.get(1..).unwrap_or_default()) {
@@ -42,9 +48,7 @@ impl Args {
                 config.remove_key(group, key);
                 repo.write_config(config)
             }
-            ("set", []) => bail!("VALUE must be specified"),
-            ("get" | "set" | "unset", _) => bail!("Too many arguments given"),
-            _ => bail!("Unknown operation {operation}"),
+            _ => bail!("Too many arguments given"),
         }
     }
 

@@ -16,10 +16,14 @@ pub(crate) struct Args {
     rev: String,
     /// Ref or checksum that is compared with it
     other: Option<String>,
+    /// Print what differs, the default
+    #[arg(long)]
+    fs_diff: bool,
 }
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, out: &mut Output<'_>) -> Result<()> {
+        log::debug!("What differs is printed with and without --fs-diff: {}", self.fs_diff);
         let repo = global.open()?;
         let (from, to) = match &self.other {
             Some(other) => (root(&repo, &self.rev)?, root(&repo, other)?),

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 
+use crate::grammar::refused;
 use crate::{Arguments, boot_loader};
 
 /// Where a distribution has them.
@@ -20,7 +21,7 @@ const COMPLETIONS: [(Shell, &str, &str); 3] = [
 
 /// Writes all of them below `destdir`, each in its place.
 pub fn write(destdir: &Path) -> Result<()> {
-    for command in [Arguments::command(), boot_loader::Arguments::command()] {
+    for command in [refused::describe(Arguments::command()), boot_loader::Arguments::command()] {
         write_of(command, destdir)?;
     }
     let page = destdir.join(MANUALS).join("ostree-prepare-root.1");
@@ -69,6 +70,7 @@ mod tests {
         let read = |path: &str| fs::read_to_string(dir.path().join(path)).unwrap();
         assert!(read("usr/share/man/man1/ostree-admin-deploy.1").contains("\\-\\-karg\\-append"));
         assert!(read("usr/share/man/man1/ostree.1").contains("Example"));
+        assert!(read("usr/share/man/man1/ostree-commit.1").contains("refused by name"));
         assert!(read("usr/share/man/man1/ostree-prepare-root.1").contains("\n  \\-\\-plan=json "));
         assert!(!dir.path().join("usr/share/man/man1/ostree-admin-instutil.1").exists());
         assert!(read("usr/share/man/man1/ostree-bootloader-verify.1").contains("Example"));

@@ -22,7 +22,8 @@ pub(crate) fn exit_code(done: Result<(), Error>) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) if error.is::<Found>() => ExitCode::from(FOUND),
         Err(error) => {
-            eprintln!("error: {}", one_line(&format!("{error:#}")));
+            let todo = if sysroot::is_denied(&error) { "; try it as root" } else { "" };
+            eprintln!("error: {}{todo}", one_line(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
@@ -58,6 +59,10 @@ pub(crate) fn of_arguments(error: &clap::Error) -> ExitCode {
     let text = match (error.kind(), error.get(ContextKind::InvalidArg)) {
         (ErrorKind::UnknownArgument, Some(ContextValue::String(word))) if !word.starts_with('-') => {
             format!("Unexpected argument {word}")
+        }
+        (ErrorKind::ValueValidation, Some(ContextValue::String(word))) if word == "<INDEX>" => {
+            let index = error.get(ContextKind::InvalidValue).map(ToString::to_string).unwrap_or_default();
+            format!("Invalid index: {index}: `ostree admin status` lists the deployments from 0 on")
         }
         (ErrorKind::UnknownArgument, Some(argument)) => format!("Unknown option {argument}"),
         (ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand, _) => {

@@ -44,7 +44,8 @@ impl Args {
         let options = Options { all: self.all, delete: self.delete };
         let mut told = None;
         let mut lines = Vec::new();
-        let report = repo.fsck(options, |done, total| {
+        let report = repo.fsck(options, &mut |done: u64, total: Option<u64>| {
+            let total = total.unwrap_or(done);
             // The first and the last object, as a program that reads this expects.
             let percent = done * 100 / total.max(1);
             if done == total || told.is_none() {

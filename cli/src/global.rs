@@ -12,7 +12,7 @@ use repo::Repo;
 /// The repository of the running system.
 const SYSTEM_REPO: &str = "/sysroot/ostree/repo";
 
-/// What is logged goes to stderr, a line each.
+/// Sends the log to stderr, a line a record.
 pub(crate) fn start_log(level: LevelFilter) {
     let line = |out: &mut env_logger::fmt::Formatter, record: &Record<'_>| {
         writeln!(out, "{}: {}", record.level().as_str().to_lowercase(), record.args())

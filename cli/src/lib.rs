@@ -16,13 +16,18 @@ mod describe;
 mod diff;
 #[cfg(feature = "documents")]
 pub mod documents;
+mod dry_run;
+mod environment;
 mod external;
 mod failure;
 mod fsck;
 mod global;
+mod grammar;
 mod init;
 mod log;
 mod ls;
+mod output;
+mod owner;
 mod prune;
 mod pull;
 mod pull_local;
@@ -40,12 +45,11 @@ use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use global::Global;
-
-/// What a subcommand prints to.
-pub(crate) type Output<'a> = dyn Write + 'a;
+use grammar::{Reading, refused};
+pub(crate) use output::Output;
 
 /// Manage trees of files as commits: store, check out, deploy.
 #[derive(Debug, Parser)]
@@ -83,9 +87,6 @@ enum Command {
     Reset(reset::Args),
     RevParse(rev_parse::Args),
     Show(show::Args),
-    /// Anything else is looked for as `ostree-NAME` in PATH
-    #[command(external_subcommand)]
-    External(Vec<OsString>),
 }
 
 impl Command {
@@ -107,17 +108,29 @@ impl Command {
             Self::PullLocal(args) => args.run(global, out),
             Self::Refs(args) => args.run(global, out),
             Self::Remote(args) => args.run(global, out),
-            Self::Reset(args) => args.run(global),
+            Self::Reset(args) => args.run(global, out),
             Self::RevParse(args) => args.run(global, out),
             Self::Show(args) => args.run(global, out),
-            Self::External(words) => external::run(words),
         }
     }
 }
 
 /// Runs the command that `args` ask for, the first of which is the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(args) {
+    let line: Vec<OsString> = args.into_iter().collect();
+    let definition = refused::add(Arguments::command());
+    match grammar::read(&definition, &line, &external::exists) {
+        Ok(Reading::Words(words)) => run_command(definition, words),
+        Ok(Reading::Help { path, long, all }) => show_help(definition, &path, long, all),
+        Ok(Reading::Version) => failure::exit_code(version::print(&mut std::io::stdout().lock())),
+        Ok(Reading::External { name, words }) => failure::exit_code(external::run(&name, &words)),
+        Err(fault) => failure::exit_code(Err(fault.into())),
+    }
+}
+
+fn run_command(definition: clap::Command, words: Vec<OsString>) -> ExitCode {
+    let parsed = definition.try_get_matches_from(words);
+    let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(error) => return failure::of_arguments(&error),
     };
@@ -131,4 +144,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let flushed = out.flush().context("Writing to standard output");
     failure::exit_code(done.and(flushed))
+}
+
+/// Prints the help of the command at `path`.
+fn show_help(definition: clap::Command, path: &[String], long: bool, all: bool) -> ExitCode {
+    let definition = refused::describe(definition);
+    let definition = if all { refused::unhide(definition) } else { definition };
+    let request = if long { "--help" } else { "-h" };
+    let words = ["ostree"].into_iter().chain(path.iter().map(String::as_str)).chain([request]);
+    match definition.try_get_matches_from(words) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => failure::of_arguments(&error),
+    }
 }

@@ -4,8 +4,9 @@
 use anyhow::{Context as _, Result, bail};
 use formats::{Checksum, date};
 use repo::prune::Options;
-use repo::{Depth, Repo};
+use repo::{Depth, Repo, RepoPlan};
 
+use crate::dry_run::DryRun;
 use crate::global::Global;
 use crate::{Output, size};
 
@@ -31,23 +32,34 @@ pub(crate) struct Args {
     /// Only prune commit objects; their trees stay
     #[arg(long)]
     commit_only: bool,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, out: &mut Output<'_>) -> Result<()> {
         let repo = global.open()?;
-        if let Some(commit) = &self.delete_commit {
-            if self.no_prune {
-                bail!("Cannot specify both --delete-commit and --no-prune");
-            }
-            delete_commit(&repo, commit)?;
+        if self.delete_commit.is_some() && self.no_prune {
+            bail!("Cannot specify both --delete-commit and --no-prune");
         }
-        let keep_younger_than = self.keep_younger_than.as_deref().map(|text| {
+        let doomed = self.delete_commit.as_deref().map(|commit| unnamed(&repo, commit)).transpose()?;
+        let date = self.keep_younger_than.as_deref().map(|text| {
             date::parse(text)
                 .with_context(|| format!("Could not parse '{text}'; use YYYY-MM-DD HH:MM:SS or @SECONDS"))
         });
+        let keep_younger_than = date.transpose()?;
+        if self.dry_run.is_on() {
+            let plan = match self.no_prune {
+                true => RepoPlan::new(&repo, "prune", Vec::new()),
+                false => RepoPlan::prune(&repo, doomed.is_some()),
+            };
+            return self.dry_run.print(&plan?, out);
+        }
+        if let Some(commit) = doomed {
+            repo.delete_commit(&commit)?;
+        }
         let report = repo.prune(&Options {
-            retired: None,
+            cached_checkout: None,
             refs_only: self.refs_only || keep_younger_than.is_some(),
             depth: match u64::try_from(self.depth) {
                 Ok(depth) => Depth::Parents(depth),
@@ -58,7 +70,7 @@ impl Args {
             dry_run: self.no_prune,
             commits_only: self.commit_only,
             keep: Vec::new(),
-            keep_younger_than: keep_younger_than.transpose()?,
+            keep_younger_than,
         })?;
         writeln!(out, "Total {}: {}", if self.commit_only { "commits" } else { "objects" }, report.total)?;
         let (count, freed) = (report.pruned, size::format(report.freed));
@@ -71,10 +83,11 @@ impl Args {
     }
 }
 
-fn delete_commit(repo: &Repo, commit: &str) -> Result<()> {
+/// The commit that shall be deleted, which no ref names.
+fn unnamed(repo: &Repo, commit: &str) -> Result<Checksum> {
     let checksum: Checksum = repo.resolve_rev(commit)?;
     if let Some((refspec, _)) = repo.list_refs(None)?.into_iter().find(|(_, target)| *target == checksum) {
         bail!("Commit '{checksum}' is referenced by '{refspec}'");
     }
-    repo.delete_commit(&checksum)
+    Ok(checksum)
 }

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, ensure};
 use repo::Remotes;
 use transport::local::{AgeCheck, Options};
 use transport::remote::{RemoteOptions, pull};
@@ -37,23 +37,13 @@ pub(crate) struct Args {
     /// Require fetched commits to have newer timestamps than given rev
     #[arg(long, value_name = "REV")]
     timestamp_check_from_rev: Option<String>,
+    // The sizes of static deltas, which are refused by name.
+    #[arg(long, hide = true)]
+    dry_run: bool,
     #[command(flatten)]
     common: PullOptions,
     #[command(flatten)]
-    later: NotYet,
-    #[command(flatten)]
     http: HttpOnly,
-}
-
-/// Options of the C tools that are refused by name instead of being ignored.
-#[derive(Debug, clap::Args)]
-struct NotYet {
-    #[arg(long, hide = true)]
-    require_static_deltas: bool,
-    #[arg(long, hide = true)]
-    dry_run: bool,
-    #[arg(short = 'L', long, hide = true, value_name = "REPO")]
-    localcache_repo: Vec<PathBuf>,
 }
 
 /// Options that mean something to HTTP sources only, which are refused themselves.
@@ -85,7 +75,7 @@ struct HttpOnly {
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, out: &mut Output<'_>) -> Result<()> {
-        self.later.refuse()?;
+        ensure!(!self.dry_run, "--dry-run requires --require-static-deltas");
         log::debug!("Without meaning for a local source: {:?}", self.http);
         let remote = self.remote.as_deref().context("REMOTE must be specified")?;
         let repo = self.common.open(global)?;
@@ -106,22 +96,5 @@ impl Args {
         let how = RemoteOptions { url: self.url.clone(), mirror: self.mirror };
         let remotes = Remotes::load(&repo, None)?;
         print_stats(&pull(&repo, &remotes, remote, &how, &options)?, out)
-    }
-}
-
-impl NotYet {
-    fn refuse(&self) -> Result<()> {
-        if self.dry_run && !self.require_static_deltas {
-            bail!("--dry-run requires --require-static-deltas");
-        }
-        if self.require_static_deltas {
-            bail!("--require-static-deltas is not supported yet; pull without it");
-        }
-        if !self.localcache_repo.is_empty() {
-            bail!(
-                "--localcache-repo is not supported yet; pull without it, or pull-local from that repository first"
-            );
-        }
-        Ok(())
     }
 }

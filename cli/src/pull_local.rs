@@ -4,10 +4,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use repo::Repo;
-use transport::local::{Options, pull};
+use repo::{Refspec, Repo};
+use transport::local::{Options, plan, pull};
 
 use crate::Output;
+use crate::dry_run::DryRun;
 use crate::global::Global;
 use crate::pull_options::{PullOptions, print_stats};
 
@@ -30,44 +31,23 @@ pub(crate) struct Args {
     #[command(flatten)]
     common: PullOptions,
     #[command(flatten)]
-    later: NotYet,
-}
-
-/// Options of the C tools that are refused by name instead of being ignored.
-#[derive(Debug, clap::Args)]
-struct NotYet {
-    #[arg(long, hide = true)]
-    gpg_verify: bool,
-    #[arg(long, hide = true)]
-    gpg_verify_summary: bool,
-    #[arg(long, hide = true)]
-    require_static_deltas: bool,
-}
-
-impl NotYet {
-    fn refuse(&self) -> Result<()> {
-        for (given, name) in [
-            (self.gpg_verify, "--gpg-verify"),
-            (self.gpg_verify_summary, "--gpg-verify-summary"),
-            (self.require_static_deltas, "--require-static-deltas"),
-        ] {
-            if given {
-                bail!("{name} is not supported yet; nothing was pulled");
-            }
-        }
-        Ok(())
-    }
+    dry_run: DryRun,
 }
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, out: &mut Output<'_>) -> Result<()> {
-        self.later.refuse()?;
         let repo = self.common.open(global)?;
         if self.remote.as_deref().is_some_and(|remote| remote.is_empty() || remote.contains('/')) {
             bail!("Invalid remote name '{}'", self.remote.as_deref().unwrap_or_default());
         }
+        // A directory above the refs is no remote.
+        let _place: Option<Refspec> =
+            self.remote.as_ref().map(|remote| format!("{remote}:main").parse()).transpose()?;
         let source = Repo::open(&self.source)?;
         let options = Options { remote: self.remote.clone(), ..self.common.of(self.refs.clone()) };
+        if self.dry_run.is_on() {
+            return self.dry_run.print(&plan(&repo, &source, &options)?.steps, out);
+        }
         print_stats(&pull(&repo, &source, &options)?, out)
     }
 }

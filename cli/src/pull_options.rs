@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What `ostree pull` and `ostree pull-local` have in common.
+//! The options that `ostree pull` and `ostree pull-local` share.
 
 use anyhow::Result;
 use repo::{Depth, Repo, Stats};

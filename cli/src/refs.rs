@@ -2,17 +2,19 @@
 //! `ostree refs`.
 
 use anyhow::{Context as _, Result, bail};
-use repo::{Refspec, Repo};
+use repo::{Refspec, Repo, RepoPlan, RepoStep};
 
 use crate::Output;
+use crate::dry_run::DryRun;
 use crate::global::Global;
 
 /// List refs
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: ostree --repo=repo refs --create=stable exampleos/x86_64")]
 pub(crate) struct Args {
-    /// Only refs below PREFIX, which is taken off their names
-    prefix: Option<String>,
+    /// Only refs below one of these, which is taken off their names
+    #[arg(value_name = "PREFIX")]
+    prefixes: Vec<String>,
     /// Delete refs which match PREFIX, rather than listing them
     #[arg(long)]
     delete: bool,
@@ -31,22 +33,37 @@ pub(crate) struct Args {
     /// Overwrite existing refs when creating
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, out: &mut Output<'_>) -> Result<()> {
         let repo = global.open()?;
-        let prefix = self.prefix.as_deref();
         if let Some(new) = &self.create {
-            return self.create(
-                &repo,
-                new,
-                prefix.context("You must specify a revision when creating a new ref")?,
-            );
+            let target = match &self.prefixes[..] {
+                [] => bail!("You must specify a revision when creating a new ref"),
+                [target] => target,
+                _ => bail!("You must specify only 1 existing ref when creating a new ref"),
+            };
+            return self.apply(&repo, &self.plan_new(&repo, new, target)?, out);
         }
         if self.delete {
-            return delete(&repo, prefix.context("--delete requires a PREFIX")?);
+            if self.prefixes.is_empty() {
+                bail!("At least one PREFIX is required when deleting refs");
+            }
+            return self.apply(&repo, &RepoPlan::delete_refs(&repo, &self.prefixes)?, out);
         }
+        if self.dry_run.is_on() {
+            bail!("--dry-run is for --create and --delete; a list changes nothing");
+        }
+        if self.prefixes.is_empty() {
+            return self.list(&repo, None, out);
+        }
+        self.prefixes.iter().try_for_each(|prefix| self.list(&repo, Some(prefix), out))
+    }
+
+    fn list(&self, repo: &Repo, prefix: Option<&str>, out: &mut Output<'_>) -> Result<()> {
         let name = |refspec: &Refspec| {
             let full = refspec.to_string();
             match prefix.filter(|_| !self.list) {
@@ -74,18 +91,15 @@ impl Args {
         Ok(())
     }
 
-    fn create(&self, repo: &Repo, new: &str, target: &str) -> Result<()> {
+    /// Plans a new ref or alias, in place of an old one if that is asked for.
+    fn plan_new(&self, repo: &Repo, new: &str, target: &str) -> Result<RepoPlan> {
         let new: Refspec = new.parse()?;
-        if repo.read_ref(&new)?.is_some() {
-            if !self.force {
-                bail!("--create specified but ref {new} already exists");
-            }
-            if self.alias {
-                repo.delete_ref(&new)?;
-            }
+        let is_there = repo.read_ref(&new)?.is_some();
+        if is_there && !self.force {
+            bail!("--create specified but ref {new} already exists");
         }
         if !self.alias {
-            return repo.set_ref(&new, &repo.resolve_rev(target)?);
+            return RepoPlan::set_ref(repo, "refs", new, repo.resolve_rev(target)?);
         }
         let target: Refspec = target.parse()?;
         if new.remote.is_some() || target.remote.is_some() {
@@ -93,22 +107,12 @@ impl Args {
         }
         repo.read_ref(&target)?
             .with_context(|| format!("Cannot create alias to non-existent ref: {target}"))?;
-        repo.set_alias(&new.name, &target.name)
+        let old = is_there.then(|| RepoStep::DeleteRef { name: new.clone() });
+        let alias = RepoStep::SetAlias { name: new.name, target: target.name };
+        RepoPlan::new(repo, "refs", old.into_iter().chain([alias]).collect())
     }
-}
 
-fn delete(repo: &Repo, prefix: &str) -> Result<()> {
-    let aliases = repo.list_aliases(None)?;
-    let doomed = repo.list_refs(Some(prefix))?;
-    // Nothing is deleted before it is known that all can be.
-    for (refspec, _) in &doomed {
-        let active = aliases.iter().find(|(alias, target)| {
-            let target = target.trim_start_matches("../");
-            target == refspec.name.as_str() && refspec.remote.is_none() && alias != refspec
-        });
-        if let Some((alias, _)) = active {
-            bail!("Ref '{refspec}' has an active alias: '{alias}'");
-        }
+    fn apply(&self, repo: &Repo, plan: &RepoPlan, out: &mut Output<'_>) -> Result<()> {
+        if self.dry_run.is_on() { self.dry_run.print(plan, out) } else { plan.apply_refs(repo) }
     }
-    doomed.iter().try_for_each(|(refspec, _)| repo.delete_ref(refspec))
 }

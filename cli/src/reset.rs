@@ -2,7 +2,10 @@
 //! `ostree reset`.
 
 use anyhow::Result;
+use repo::RepoPlan;
 
+use crate::Output;
+use crate::dry_run::DryRun;
 use crate::global::Global;
 
 /// Reset a REF to a previous COMMIT
@@ -14,14 +17,20 @@ pub(crate) struct Args {
     name: String,
     /// Ref or checksum that it shall point to
     commit: String,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 impl Args {
-    pub(crate) fn run(&self, global: &Global) -> Result<()> {
+    pub(crate) fn run(&self, global: &Global, out: &mut Output<'_>) -> Result<()> {
         let repo = global.open()?;
         let commit = repo.resolve_rev(&self.commit)?;
         repo.resolve_rev(&self.name)?;
         repo.load_commit(&commit)?;
-        repo.set_ref(&self.name.parse()?, &commit)
+        let plan = RepoPlan::set_ref(&repo, "reset", self.name.parse()?, commit)?;
+        if self.dry_run.is_on() {
+            return self.dry_run.print(&plan, out);
+        }
+        plan.apply_refs(&repo)
     }
 }

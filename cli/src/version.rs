@@ -5,11 +5,16 @@ use anyhow::Result;
 
 use crate::Output;
 
-/// Names that scripts look for; only what works stands here.
-const FEATURES: &[&str] = &["inode64"];
+/// The release of the C tools whose command line and formats are followed; scripts compare it.
+const RELEASE: &str = "2025.2";
+
+/// Names of features as the C tools have them; only what works stands here.
+const FEATURES: &[&str] = &["inode64", "ex-fsverity", "selinux", "systemd", "release"];
 
 pub(crate) fn print(out: &mut Output<'_>) -> Result<()> {
-    writeln!(out, "libostree:\n Version: '{}'\n Features:", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "libostree:\n Version: '{RELEASE}'")?;
+    // In the place of the commit that the C tools were built from.
+    writeln!(out, " Git: 'rust-{}'\n Features:", env!("CARGO_PKG_VERSION"))?;
     for feature in FEATURES {
         writeln!(out, "  - {feature}")?;
     }

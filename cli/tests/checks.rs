@@ -11,11 +11,9 @@ use serde_json::Value;
 use world::World;
 
 fn deployed() -> World {
-    let world = World::empty();
-    fs::create_dir(world.path("root")).unwrap();
+    let world = world::empty();
     world.make_bootable_tree();
-    world.ok("admin init-fs --modern root");
-    world.ok("admin --sysroot=root stateroot-init testos");
+    world.make_root(world::OSTREE);
     world.ok("--repo=root/ostree/repo commit --branch=x tree");
     world.ok("admin --sysroot=root deploy --os=testos --karg=root=LABEL=r x");
     world
@@ -29,6 +27,7 @@ fn said(world: &World, words: &str) -> (i32, String) {
 
 #[test]
 fn fsck_boot_finds_and_repairs() {
+    test_world::needs_root!();
     let world = deployed();
     let fsck = "admin --sysroot=root fsck-boot";
     let (code, text) = said(&world, fsck);
@@ -51,6 +50,15 @@ fn fsck_boot_finds_and_repairs() {
     assert_eq!((code, &json["found"]["problems"][0]["topic"]), (2, &Value::from("loader")));
     assert_eq!(json["found"]["repair"][0]["action"], "choose");
     assert!(json["after-repair"].is_null());
+    let (code, json) = said(&world, &format!("{fsck} --repair --dry-run --json"));
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, &json["schema"], &json["operation"]), (0, &1.into(), &"fsck-boot".into()));
+    assert_eq!(json["steps"][0]["path"], "/boot/.ostree-repair-loader.old");
+    let (code, text) = said(&world, &format!("{fsck} --repair --dry-run"));
+    assert!(
+        code == 0 && text.contains("\n  rename  /boot/.ostree-repair-loader.old to /boot/loader\n"),
+        "{text}"
+    );
     assert!(world.snapshot("root") == before, "a check has written something");
 
     let (code, text) = said(&world, &format!("{fsck} --repair"));
@@ -61,7 +69,7 @@ fn fsck_boot_finds_and_repairs() {
     );
     assert_eq!(said(&world, fsck).0, 0);
 
-    // What nobody can repair: all that was in /boot is gone.
+    // A damage beyond repair: all that was in /boot is gone.
     fs::remove_dir_all(world.path("root/boot")).unwrap();
     fs::create_dir(world.path("root/boot")).unwrap();
     for words in [fsck.to_owned(), format!("{fsck} --repair")] {
@@ -73,6 +81,7 @@ fn fsck_boot_finds_and_repairs() {
 
 #[test]
 fn fsck_boot_looks_at_a_boot_that_is_elsewhere() {
+    test_world::needs_root!();
     let world = deployed();
     fs::rename(world.path("root/boot"), world.path("elsewhere")).unwrap();
     fs::create_dir(world.path("root/boot")).unwrap();
@@ -86,7 +95,7 @@ fn fsck_boot_looks_at_a_boot_that_is_elsewhere() {
 
 #[test]
 fn lint_ends_with_what_it_has_found() {
-    let world = World::empty();
+    let world = world::empty();
     world.make_bootable_tree();
     let (code, text) = said(&world, "admin lint tree");
     assert_eq!(code, 0, "{text}");
@@ -104,6 +113,7 @@ fn lint_ends_with_what_it_has_found() {
 
 #[test]
 fn post_copy_says_that_there_is_nothing_to_do() {
+    test_world::needs_root!();
     let world = deployed();
     let (code, text) = said(&world, "admin --sysroot=root post-copy");
     assert_eq!((code, text.as_str()), (0, "The repository does not ask for fs-verity: nothing to do\n"));

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is on the disk of a merged `/etc` when the power goes: the image behind a mounted file system is copied while the command
+//! The merged `/etc` on the disk when the power goes: the image behind a mounted file system is copied while the command
 //! stands still at a point, and the copy mounted. Takes root and loop devices.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by unwrapping it")]
 
-#[path = "../../sysroot/tests/world/mod.rs"]
-mod world;
-
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
-use world::{STATEROOT, World};
+use test_world::{Disk, STATEROOT, World, run};
 
-/// What `DURABLE_STOP` ends a process with.
+/// The exit status of a process that `DURABLE_STOP` ends.
 const STOPPED: i32 = 77;
 
 /// As many files as make a file system put off writing some of them.
@@ -24,34 +21,14 @@ fn ostree(world: &World, words: &str) -> Command {
     command
 }
 
-fn run(command: &mut Command) -> Output {
-    let done = command.output().unwrap();
-    assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
-    done
-}
-
 /// A `/boot` of its own, so that nothing which is synced there brings the deployments to the disk as well.
-struct Boot(PathBuf);
-
-impl Boot {
-    fn mount(world: &World) -> Self {
-        let (image, mount) = (world.root().with_file_name("boot-image"), world.root().join("boot"));
-        fs::File::create(&image).unwrap().set_len(32 << 20).unwrap();
-        run(Command::new("mkfs.ext4").arg("-q").arg(&image));
-        run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&mount));
-        Self(mount)
-    }
-}
-
-impl Drop for Boot {
-    fn drop(&mut self) {
-        run(Command::new("umount").arg(&self.0));
-    }
+fn mount_boot(world: &World) -> Disk {
+    Disk::mounted_at(&world.root().join("boot"), "ext4", 32, &[])
 }
 
 /// Two commits, the first one deployed with local changes, all of which is on the disk.
-fn installed(world: World) -> (World, Boot) {
-    let boot = Boot::mount(&world);
+fn installed(world: World) -> (World, Disk) {
+    let boot = mount_boot(&world);
     world.commit("main", "1", |_| {});
     run(&mut ostree(&world, &format!("deploy --os={STATEROOT} main")));
     world.commit("main", "2", |tree| fs::write(tree.join("usr/etc/conf"), "default 2\n").unwrap());
@@ -68,20 +45,11 @@ fn edit(tree: &Path, text: &str) {
 
 /// The local files of a tree as they would be found after a power cut now.
 fn after_a_cut<T>(world: &World, look: impl FnOnce(&Path) -> T) -> T {
-    let copy = tempfile::tempdir().unwrap();
-    let (image, mount) = (copy.path().join("image"), copy.path().join("mount"));
-    fs::copy(world.root().with_file_name("image"), &image).unwrap();
-    fs::create_dir(&mount).unwrap();
-    // A journal is replayed, as a boot does it; xfs asks that two with the same name are told apart.
-    let kind = Command::new("blkid").args(["-o", "value", "-s", "TYPE"]).arg(&image).output().unwrap();
-    let options = if kind.stdout.starts_with(b"xfs") { "loop,nouuid" } else { "loop" };
-    run(Command::new("mount").args(["-o", options]).arg(&image).arg(&mount));
-    let seen = look(&mount);
-    run(Command::new("umount").arg(&mount));
-    seen
+    // A journal is replayed, as a boot does it.
+    world.disk().unwrap().look(true, look)
 }
 
-/// What is in the local files of a tree; `None` where one is missing.
+/// Reads the local files of a tree; `None` where one is missing.
 fn contents(tree: &Path) -> Vec<Option<String>> {
     (0..FILES).map(|i| fs::read_to_string(tree.join(format!("etc/d/local-{i}"))).ok()).collect()
 }
@@ -113,6 +81,7 @@ fn merged_before_the_switch(world: World, mutant: Option<&str>) -> bool {
 
 #[test]
 fn the_merged_etc_is_on_the_disk_before_the_switch() {
+    test_world::needs_root!();
     assert!(merged_before_the_switch(World::on_small_disk(128), None), "ext4");
     assert!(merged_before_the_switch(World::on_xfs(), None), "xfs");
     assert!(!merged_before_the_switch(World::on_small_disk(128), Some("no-file-sync")), "the control");
@@ -122,6 +91,7 @@ fn the_merged_etc_is_on_the_disk_before_the_switch() {
 /// ended, the new one.
 #[test]
 fn later_edits_are_old_or_new() {
+    test_world::needs_root!();
     for world in [World::on_small_disk(128), World::on_xfs()] {
         let (world, _boot) = installed(world);
         run(&mut ostree(&world, &format!("deploy --os={STATEROOT} main")));
@@ -172,6 +142,7 @@ fn later_edits_are_old_or_new() {
 /// A file system of somebody else that does not answer must not hold up a deployment.
 #[test]
 fn only_the_file_systems_of_the_sysroot_are_synced() {
+    test_world::needs_root!();
     let (world, _boot) = installed(World::on_small_disk(128));
     edit(&world.deployment(0), "later");
     let trace = world.root().with_file_name("trace");

@@ -8,15 +8,13 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use world::World;
-
 fn fanout(object: &Path) -> String {
     object.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned()
 }
 
 #[test]
 fn prune_keeps_what_is_there_of_a_partial_commit() {
-    let world = World::with_commit("bare-user");
+    let world = world::with_commit("bare-user");
     let commit = world.read("repo/refs/heads/main");
     world.write(&format!("repo/state/{}.commitpartial", commit.trim()), "");
     let before = world.objects("");
@@ -24,7 +22,7 @@ fn prune_keeps_what_is_there_of_a_partial_commit() {
     world.ok("--repo=repo prune --refs-only");
     assert_eq!(world.objects(""), before);
 
-    // What a missing directory had named is not known any more.
+    // The names in a missing directory are not known any more.
     std::fs::remove_file(world.objects(".dirtree").first().unwrap()).unwrap();
     world.ok("--repo=repo prune");
     assert_eq!(world.objects(".commit").len(), 1);
@@ -32,7 +30,7 @@ fn prune_keeps_what_is_there_of_a_partial_commit() {
 
 #[test]
 fn a_commit_that_is_written_again_is_whole() {
-    let world = World::with_commit("bare-user");
+    let world = world::with_commit("bare-user");
     let commit = world.read("repo/refs/heads/main");
     let mark = format!("repo/state/{}.commitpartial", commit.trim());
     world.write(&mark, "");
@@ -44,7 +42,7 @@ fn a_commit_that_is_written_again_is_whole() {
 
 #[test]
 fn an_interrupted_commit_is_not_there() {
-    let world = World::with_commit("bare-user");
+    let world = world::with_commit("bare-user");
     let commit = fanout(world.objects(".commit").first().unwrap());
     let all: BTreeSet<String> = world.objects("").iter().map(|object| fanout(object)).collect();
     // Nothing can be moved into these, and one of them comes after the commit's own.

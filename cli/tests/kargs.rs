@@ -20,11 +20,9 @@ fn deploy(world: &World, words: &str) {
 
 /// A deployment with arguments of its own.
 fn deployed() -> World {
-    let world = World::empty();
-    fs::create_dir(world.path("root")).unwrap();
+    let world = world::empty();
     world.make_bootable_tree();
-    world.ok("admin init-fs --modern root");
-    world.ok("admin --sysroot=root stateroot-init testos");
+    world.make_root(world::OSTREE);
     deploy(
         &world,
         " --karg=root=LABEL=r --karg-append=console=a --karg-append=console=b --karg-append=debug",
@@ -51,6 +49,7 @@ fn in_the_entry(world: &World) -> String {
 
 #[test]
 fn each_edit_does_what_it_is_called() {
+    test_world::needs_root!();
     let start = "root=LABEL=r console=a console=b debug";
     for (edits, expected) in [
         ("--append=debug", "root=LABEL=r console=a console=b debug debug"),
@@ -64,6 +63,18 @@ fn each_edit_does_what_it_is_called() {
         ("--delete-if-present=console=b --delete-if-present=none", "root=LABEL=r console=a debug"),
         ("--delete-if-present=none", start),
         ("--delete=debug --append=quiet --replace=root=x", "root=x console=a console=b quiet"),
+        // Several in one text, split as the kernel does.
+        ("--append=c=1\td", "root=LABEL=r console=a console=b debug c=1 d"),
+        ("--append=\"c=1\t2\"\td=\"\"", "root=LABEL=r console=a console=b debug \"c=1\t2\" d=\"\""),
+        ("--append-if-missing=debug\tconsole=b", start),
+        (
+            "--append-if-missing=debug\tc\t--append-if-missing=c",
+            "root=LABEL=r console=a console=b debug c --append-if-missing=c",
+        ),
+        ("--append-if-missing=debug\tc --append-if-missing=c", "root=LABEL=r console=a console=b debug c"),
+        ("--replace=root=s\tdebug=1", "root=s console=a console=b debug=1"),
+        ("--delete=debug\tconsole=a", "root=LABEL=r console=b"),
+        ("--delete-if-present=debug\tnone\tconsole=a", "root=LABEL=r console=b"),
     ] {
         let world = deployed();
         assert_eq!(arguments(&world), start);
@@ -83,6 +94,7 @@ fn each_edit_does_what_it_is_called() {
 
 #[test]
 fn what_cannot_be_edited_changes_nothing() {
+    test_world::needs_root!();
     let world = deployed();
     let before = world.snapshot("root");
     for (edits, words) in [
@@ -93,6 +105,12 @@ fn what_cannot_be_edited_changes_nothing() {
         ("--replace=console=c", "console"),
         ("--deployment=7 --append=x", "Out of range"),
         ("--append=ostree.prepare-root.composefs=signed", "not supported"),
+        ("--append=v=\"x", "never closed in 'v=\"x'"),
+        ("--append-if-missing=a\tv=\"x", "never closed"),
+        ("--replace=debug=\"x", "never closed"),
+        ("--delete=debug\t\"", "never closed"),
+        ("--delete-if-present=\"debug", "never closed"),
+        ("edit-in-place --append-if-missing=v=\"x", "never closed"),
     ] {
         let error = world.fails(&format!("{KARGS} {edits}"));
         assert!(error.contains(words), "{edits}: {error}");
@@ -101,7 +119,72 @@ fn what_cannot_be_edited_changes_nothing() {
 }
 
 #[test]
+fn an_open_quote_is_refused_wherever_arguments_enter() {
+    test_world::needs_root!();
+    let world = deployed();
+    let before = world.snapshot("root/boot");
+    for words in [
+        "deploy --os=testos --karg=v=\"x x",
+        "deploy --os=testos --karg-append=v=\"x x",
+        "deploy --os=testos --karg-delete=v=\"x x",
+        "instutil set-kargs --merge --append=v=\"x",
+        "instutil set-kargs --merge --replace=v=\"x",
+        "instutil set-kargs v=\"x",
+    ] {
+        let error = world.fails(&format!("admin --sysroot=root {words}"));
+        assert!(error.contains("never closed in 'v=\"x'"), "{words}: {error}");
+    }
+    fs::create_dir_all(world.path("tree/usr/lib/ostree/kargs.d")).unwrap();
+    world.write("tree/usr/lib/ostree/kargs.d/10-a.conf", "a\nv=\"x\n");
+    world.ok("--repo=root/ostree/repo commit --branch=x tree");
+    let error = world.fails("admin --sysroot=root deploy --os=testos x");
+    assert!(error.contains("10-a.conf: A double quote is never closed in 'v=\"x'"), "{error}");
+    assert!(world.snapshot("root/boot") == before);
+    let lint = world.run("admin lint tree");
+    let said = String::from_utf8(lint.stdout).unwrap();
+    assert!(said.contains("10-a.conf") && said.contains("never closed"), "{said}");
+}
+
+/// The C tools deploy such an image. What its entry says can be read and changed all the same.
+#[test]
+fn an_open_quote_in_a_deployed_image_keeps_nobody_from_its_arguments() {
+    test_world::needs_root!();
+    let world = deployed();
+    fs::create_dir_all(world.path("tree/usr/lib/ostree/kargs.d")).unwrap();
+    world.write("tree/usr/lib/ostree/kargs.d/10-a.conf", "of=image\n");
+    deploy(&world, "");
+    let before = arguments(&world);
+    // A deployed file is a link of the object.
+    let mut trees = fs::read_dir(world.path("root/ostree/deploy/testos/deploy")).unwrap();
+    let file = trees.find_map(|tree| {
+        let path = tree.unwrap().path().join("usr/lib/ostree/kargs.d/10-a.conf");
+        path.exists().then_some(path)
+    });
+    fs::write(file.unwrap(), "v=\"x\n").unwrap();
+    let output = world.run(KARGS);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.contains("10-a.conf: A double quote is never closed"), "{said}");
+    assert_eq!(arguments(&world), before);
+    world.ok(&format!("{KARGS} --append=more --diff"));
+    assert_eq!(arguments(&world), before + " more");
+}
+
+/// One that somebody has written into the entry swallows nothing that comes later.
+#[test]
+fn an_open_quote_that_is_there_is_closed() {
+    test_world::needs_root!();
+    let world = deployed();
+    let path = fs::read_dir(world.path("root/boot/loader/entries")).unwrap().next().unwrap().unwrap().path();
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\nlinux", " v=\"x\ty\nlinux")).unwrap();
+    world.ok(&format!("{KARGS} --append=last"));
+    assert!(in_the_entry(&world).ends_with(" v=\"x\ty\" last"), "{}", in_the_entry(&world));
+    world.ok(&format!("{KARGS} --delete=\"v=x\ty\"\tlast --delete-if-present=v"));
+}
+
+#[test]
 fn another_deployment_keeps_its_own() {
+    test_world::needs_root!();
     let world = deployed();
     world.write("tree/usr/etc/conf", "2\n");
     deploy(&world, "");
@@ -115,6 +198,7 @@ fn another_deployment_keeps_its_own() {
 
 #[test]
 fn what_is_different_is_shown() {
+    test_world::needs_root!();
     let world = deployed();
     let said = world.ok(&format!("{KARGS} --delete=debug --append=quiet --diff"));
     let diff: Vec<&str> = said.lines().filter(|line| line.starts_with(['+', '-'])).collect();
@@ -123,6 +207,7 @@ fn what_is_different_is_shown() {
 
 #[test]
 fn an_image_brings_arguments_along() {
+    test_world::needs_root!();
     let world = deployed();
     fs::create_dir_all(world.path("tree/usr/lib/ostree/kargs.d")).unwrap();
     world.write("tree/usr/lib/ostree/kargs.d/10-a.conf", "# why\nimage=1\nmitigations=off\n");
@@ -131,7 +216,7 @@ fn an_image_brings_arguments_along() {
     let said = world.ok(KARGS);
     assert!(said.contains("10-a.conf: image=1\n"), "{said}");
 
-    // What the administrator has removed stays removed, and what another image no longer asks for goes.
+    // Arguments that the administrator has removed stay removed, and those that another image does not ask for go.
     world.ok(&format!("{KARGS} --delete=mitigations=off"));
     assert!(world.ok(KARGS).contains("10-a.conf: mitigations=off (not used)\n"));
     let diff = world.ok(&format!("{KARGS} --diff"));
@@ -145,9 +230,10 @@ fn an_image_brings_arguments_along() {
     assert!(own.contains(" image=2") && !own.contains("image=1") && !own.contains("mitigations"), "{own}");
 }
 
-/// Who edits in place has the new entry on the disk before the loader is switched to it: a cut finds old or new.
+/// An edit in place has the new entry on the disk before the loader is switched to it: a cut finds old or new.
 #[test]
 fn edits_in_place_are_synced() {
+    test_world::needs_root!();
     let world = deployed();
     let trace = world.path("trace");
     let line = format!("{KARGS} --append=synced");

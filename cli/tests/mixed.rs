@@ -11,24 +11,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use test_world::peer::{RELEASES, Release};
+use test_world::run_trials;
 use world::World;
 
-/// Releases of the C tools, and what names their `ostree`.
-const PEERS: [(&str, &str); 2] = [("trixie", "OSTREE_PEER"), ("bookworm", "OSTREE_PEER_BOOKWORM")];
-
-/// What is done with each of them.
+/// The cases with each of them.
 type Case = (&'static str, fn(&Path));
-const CASES: [Case; 3] = [
+const CASES: [Case; 4] = [
     ("ours_first", |peer| tell(peer, true)),
     ("theirs_first", |peer| tell(peer, false)),
     ("kernel_arguments_in_place", kernel_arguments_in_place),
+    ("links_among_device_trees", links_among_device_trees),
 ];
 
-/// Who does a step.
+/// The program of a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Who {
-    /// Who made the root.
+    /// The one that made the root.
     First,
     /// The other one.
     Second,
@@ -41,6 +40,7 @@ const STORY: &[(Who, &str, &str)] = &[
     (First, "admin init-fs --modern root", ""),
     (First, "admin --sysroot=root os-init testos", ""),
     (First, "--repo=root/ostree/repo commit --branch=x --add-metadata-string=version=1 tree", ""),
+    (First, "--repo=root/ostree/repo refs --create=ostree/container/blob/ab x", ""),
     (First, "admin --sysroot=root deploy --os=testos --karg=root=LABEL=r --karg=rw x", "1"),
     (First, "--repo=root/ostree/repo commit --branch=x --add-metadata-string=version=2 tree", "1"),
     (First, "admin --sysroot=root deploy --os=testos x", "2 1"),
@@ -65,25 +65,14 @@ const STORY: &[(Who, &str, &str)] = &[
 ];
 
 fn main() -> ExitCode {
-    let trials = PEERS.iter().flat_map(|&(release, variable)| {
-        let peer = std::env::var_os(variable).map(PathBuf::from);
-        CASES.map(|(name, case)| {
-            let (peer, ignored) = (peer.clone(), peer.is_none());
-            let run = move || match &peer {
-                Some(peer) => {
-                    case(peer);
-                    Ok(())
-                }
-                None => Err(Failed::from(format!("{variable} is not set"))),
-            };
-            Trial::test(format!("{name}_{release}"), run).with_ignored_flag(ignored)
-        })
-    });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+    let each = |release: Release| {
+        CASES.map(|(name, case)| test_world::beside(release, format!("{name}_{}", release.name), case))
+    };
+    run_trials(RELEASES.into_iter().flat_map(each).collect())
 }
 
 fn tell(peer: &Path, ours_first: bool) {
-    let world = World::empty();
+    let world = world::empty();
     let ours = Path::new(env!("CARGO_BIN_EXE_ostree"));
     fs::create_dir(world.path("root")).unwrap();
     world.make_bootable_tree();
@@ -109,11 +98,13 @@ fn tell(peer: &Path, ours_first: bool) {
         last = expected;
     }
     check_tidy(&world);
+    let kept = "--repo=root/ostree/repo ls ostree/container/blob/ab /usr/etc/conf";
+    assert_eq!(world.ok_as(ours, kept), world.ok_as(peer, kept));
 }
 
 /// Theirs edits the entries where they are; 2022.7 under names of its own, beside ours.
 fn kernel_arguments_in_place(peer: &Path) {
-    let world = World::empty();
+    let world = world::empty();
     fs::create_dir(world.path("root")).unwrap();
     world.make_bootable_tree();
     for words in [
@@ -133,6 +124,44 @@ fn kernel_arguments_in_place(peer: &Path) {
     check(&world, "1+2 1+1", deploy);
     let status = "admin --sysroot=root status";
     assert_eq!(world.ok(status), world.ok_as(peer, status));
+    check_tidy(&world);
+}
+
+/// They install such links as they are, wherever those lead in `/boot`.
+fn links_among_device_trees(peer: &Path) {
+    let world = world::empty();
+    fs::create_dir(world.path("root")).unwrap();
+    world.make_bootable_tree();
+    let modules = fs::read_dir(world.path("tree/usr/lib/modules")).unwrap().next().unwrap().unwrap().path();
+    fs::create_dir(modules.join("dtb")).unwrap();
+    fs::create_dir_all(world.path("tree/usr/share/dt")).unwrap();
+    for path in [modules.join("dtb/a.dtb"), world.path("tree/usr/share/dt/c.dtb")] {
+        fs::write(&path, path.file_name().unwrap().as_encoded_bytes()).unwrap();
+    }
+    for (name, target) in [("b.dtb", "a.dtb"), ("c.dtb", "../../../../share/dt/c.dtb")] {
+        std::os::unix::fs::symlink(target, modules.join("dtb").join(name)).unwrap();
+    }
+    for words in [
+        "admin init-fs --modern root",
+        "admin --sysroot=root stateroot-init testos",
+        "--repo=root/ostree/repo commit --branch=x --add-metadata-string=version=1 tree",
+    ] {
+        world.ok(words);
+    }
+    world.ok_as(peer, "admin --sysroot=root deploy --os=testos --karg=root=LABEL=r --karg=rw x");
+    let edit = "admin --sysroot=root kargs --append=add1";
+    world.ok(edit);
+    check(&world, "1+1", edit);
+    let boot = fs::read_dir(world.path("root/boot/ostree")).unwrap().next().unwrap().unwrap().path();
+    for (name, text) in [("a.dtb", "a.dtb"), ("b.dtb", "a.dtb"), ("c.dtb", "c.dtb")] {
+        assert_eq!(fs::read_to_string(boot.join("dtb").join(name)).unwrap(), text, "{name}");
+    }
+    assert!(boot.join("dtb/b.dtb").is_symlink(), "what can be read needs no other file");
+    world.ok("admin --sysroot=root fsck-boot");
+    // The C tools would stop at the link that they have made themselves.
+    let deploy = "admin --sysroot=root deploy --os=testos x";
+    world.ok(deploy);
+    check(&world, "1+1 1+1", deploy);
     check_tidy(&world);
 }
 
@@ -188,7 +217,11 @@ fn check(world: &World, expected: &str, words: &str) {
     }
 }
 
-/// Nothing that is superfluous is there.
+fn is_of_deployment(name: &str) -> bool {
+    name.starts_with("ostree/") && !name.starts_with("ostree/container/")
+}
+
+/// Checks that no superfluous file is there.
 fn check_tidy(world: &World) {
     let rows = rows(world);
     let count = |path: &str| fs::read_dir(world.path(path)).unwrap().count();
@@ -197,7 +230,7 @@ fn check_tidy(world: &World) {
     let kernels: BTreeSet<_> = rows.iter().map(|row| row.version).collect();
     assert_eq!(count("root/boot/ostree"), kernels.len());
     let refs = world.ok("--repo=root/ostree/repo refs");
-    assert_eq!(refs.lines().filter(|name| name.starts_with("ostree/")).count(), rows.len(), "{refs}");
+    assert_eq!(refs.lines().filter(|name| is_of_deployment(name)).count(), rows.len(), "{refs}");
     let unneeded = world.ok("--repo=root/ostree/repo prune --refs-only --depth=0 --no-prune");
     assert!(unneeded.contains("No unreachable objects"), "{unneeded}");
 }

@@ -11,7 +11,7 @@ mod world;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use libtest_mimic::Arguments;
+use test_world::run_trials;
 use world::{World, beside};
 
 const MODES: [&str; 3] = ["bare", "bare-user", "archive"];
@@ -72,7 +72,7 @@ fn main() -> ExitCode {
         }
     }
     add("same_errors".to_owned(), Box::new(same_errors));
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    run_trials(trials)
 }
 
 fn ours() -> &'static Path {
@@ -81,7 +81,7 @@ fn ours() -> &'static Path {
 
 /// A world with trees of all kinds, and empty repositories `ours` and `peers`.
 fn two_repos(peer: &Path, mode: &str) -> World {
-    let world = World::empty();
+    let world = world::empty();
     world.make_tree();
     std::fs::create_dir_all(world.path("over/usr")).unwrap();
     world.write("over/usr/empty", "no more");

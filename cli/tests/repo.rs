@@ -10,8 +10,6 @@ mod world;
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-use world::World;
-
 const MODES: [&str; 3] = ["bare", "bare-user", "archive"];
 
 /// The tour of the introduction as a shell script: what it prints is what the words promise.
@@ -28,24 +26,27 @@ cat tree-checkout/hello.txt
 
 #[test]
 fn the_tour_of_the_introduction() {
+    test_world::needs_root!();
     let listing = "d00755 0 0      0 /\n-00644 0 0     13 /hello.txt\n";
     assert_eq!(tour("umask 022", &[]), format!("foo\n{listing}Hello world!\nHello world!\n"));
 }
 
 #[test]
 fn the_tour_as_a_user() {
+    test_world::needs_root!();
     let listing = "d00775 1000 1000      0 /\n-00664 1000 1000     13 /hello.txt\n";
     let user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
     assert_eq!(tour("umask 002", &user), format!("foo\n{listing}Hello world!\nHello world!\n"));
 }
 
-/// What the tour prints after the commit's checksum, in a directory of its own. As who it is run is up to `prefix`.
+/// Takes the tour in a directory of its own, as the user that `prefix` makes of root, and gives the output after the checksum
+/// of the commit.
 fn tour(umask: &str, prefix: &[&str]) -> String {
     assert!(
         rustix::process::geteuid().is_root(),
         "the tour is taken as root and as a user: run this as root"
     );
-    let world = World::empty();
+    let world = world::empty();
     // The program may be in a place that a user cannot reach.
     std::fs::create_dir(world.path("bin")).unwrap();
     std::fs::copy(env!("CARGO_BIN_EXE_ostree"), world.path("bin/ostree")).unwrap();
@@ -71,7 +72,7 @@ fn tour(umask: &str, prefix: &[&str]) -> String {
 #[test]
 fn what_was_committed_comes_back() {
     for mode in MODES {
-        let world = World::with_commit(mode);
+        let world = world::with_commit(mode);
         world.ok("--repo=repo checkout main tree2");
         let strip = |name: &str| {
             let root = world.path(name);
@@ -88,8 +89,9 @@ fn what_was_committed_comes_back() {
 
 #[test]
 fn modes_agree_on_checksums() {
+    test_world::needs_root!();
     let commits = MODES.map(|mode| {
-        let world = World::with_repo(mode);
+        let world = world::with_repo(mode);
         world.ok("--repo=repo commit --orphan --no-xattrs --owner-uid=0 --owner-gid=0 --canonical-permissions tree")
     });
     assert!(commits.iter().all(|commit| *commit == commits[0]), "{commits:?}");
@@ -99,7 +101,7 @@ fn modes_agree_on_checksums() {
 fn objects_travel_between_modes() {
     for from in MODES {
         for to in MODES {
-            let world = World::with_commit(from);
+            let world = world::with_commit(from);
             world.ok(&format!("--repo=other init --mode={to}"));
             world.ok("--repo=other pull-local repo main");
             assert_eq!(world.ok("--repo=other rev-parse main"), world.ok("--repo=repo rev-parse main"));
@@ -110,7 +112,7 @@ fn objects_travel_between_modes() {
 
 #[test]
 fn metadata_only_pulls_are_partial_until_the_tree_comes() {
-    let world = World::with_commit("archive");
+    let world = world::with_commit("archive");
     world.ok("--repo=other init --mode=bare-user");
     world.ok("--repo=other pull-local --commit-metadata-only --remote=origin repo main");
     assert_eq!(world.ok("--repo=other refs"), "origin:main\n");
@@ -123,7 +125,8 @@ fn metadata_only_pulls_are_partial_until_the_tree_comes() {
 
 #[test]
 fn whiteouts_become_devices_only_where_asked() {
-    let world = World::with_commit("bare");
+    test_world::needs_root!();
+    let world = world::with_commit("bare");
     world.ok("--repo=repo checkout main plain");
     assert!(world.path("plain/etc/.ostree-wh.gone").exists());
     // Making a device needs root, as a whole root file system does.
@@ -135,7 +138,7 @@ fn whiteouts_become_devices_only_where_asked() {
 
 #[test]
 fn prune_keeps_what_refs_need() {
-    let world = World::with_commit("bare");
+    let world = world::with_commit("bare");
     world.write("tree/new", "new");
     world.ok("--repo=repo commit --branch=main tree");
     assert!(world.ok("--repo=repo prune").contains("No unreachable objects"));
@@ -151,14 +154,22 @@ fn prune_keeps_what_refs_need() {
 
 #[test]
 fn bad_words_are_told_in_one_line() {
-    let world = World::with_commit("archive");
+    let world = world::with_commit("archive");
     for (words, error) in [
         ("--repo=repo rev-parse nope", "Refspec 'nope' not found"),
         ("--repo=repo checkout nope", "Refspec 'nope' not found"),
         ("--repo=repo commit --branch=../x tree", "Invalid refspec ../x"),
         ("--repo=repo commit tree", "A branch must be specified with --branch, or use --orphan"),
         ("--repo=repo commit --branch=x missing", "opendir(missing): No such file or directory"),
-        ("--repo=repo commit --branch=x --gpg-sign=k tree", "Unknown option --gpg-sign"),
+        (
+            "--repo=repo commit --branch=x --gpg-zign=k tree",
+            "Unknown option --gpg-zign=k; see ostree commit --help",
+        ),
+        (
+            "--repo=repo commit --branch=x --gpg-sign=k tree",
+            "--gpg-sign is not supported yet: signatures cannot be made; leave it out, and sign with another ostree \
+             afterwards",
+        ),
         (
             "--repo=repo commit --branch=x --tree=tar=a.tar",
             "--tree=tar= is not supported yet; unpack it and use --tree=dir=",
@@ -178,7 +189,7 @@ fn bad_words_are_told_in_one_line() {
 
 /// Runs `damage` on the first object of that kind and expects `words` to fail with its name.
 fn damaged(mode: &str, suffix: &str, words: &str, damage: impl Fn(&std::path::Path)) {
-    let world = World::with_commit(mode);
+    let world = world::with_commit(mode);
     let object =
         world.objects(suffix).into_iter().max_by_key(|path| path.symlink_metadata().unwrap().len()).unwrap();
     damage(&object);
@@ -217,7 +228,7 @@ fn damaged_objects_are_named() {
 
 #[test]
 fn fsck_removes_what_is_broken_and_a_pull_brings_it_back() {
-    let world = World::with_commit("archive");
+    let world = world::with_commit("archive");
     world.ok("--repo=other init --mode=archive");
     world.ok("--repo=other pull-local --untrusted repo");
     let object = world.objects(".filez").remove(0);
@@ -237,7 +248,7 @@ fn damaged_configurations_are_named() {
         ("[core]\nrepo_version=1\nmode=bare-split-xattrs\n", "bare-split-xattrs is not supported"),
         ("[core]\nrepo_version=1\nmode=bare\nparent=/x\n", "core.parent"),
     ] {
-        let world = World::with_commit("bare");
+        let world = world::with_commit("bare");
         world.write("repo/config", text);
         let found = world.fails("--repo=repo refs");
         assert!(found.contains(error), "{text:?}: {found}");
@@ -247,7 +258,7 @@ fn damaged_configurations_are_named() {
 #[test]
 fn a_lock_that_another_process_holds_is_waited_for() {
     use nix::fcntl::{FcntlArg, fcntl};
-    let world = World::with_commit("archive");
+    let world = world::with_commit("archive");
     world.ok("--repo=repo config set core.lock-timeout-secs 1");
     let file = std::fs::File::options().read(true).write(true).open(world.path("repo/.lock")).unwrap();
     let range = nix::libc::flock {
@@ -272,7 +283,7 @@ fn a_lock_that_another_process_holds_is_waited_for() {
 
 #[test]
 fn free_space_is_kept() {
-    let world = World::with_commit("archive");
+    let world = world::with_commit("archive");
     world.ok("--repo=repo config set core.min-free-space-size 900000TB");
     world.write("tree/new", "new content");
     let before = world.snapshot("repo");
@@ -283,9 +294,10 @@ fn free_space_is_kept() {
 
 #[test]
 fn a_full_disk_leaves_everything_as_it_was() {
+    test_world::needs_root!();
     // A file system of its own needs root and a mount namespace, which `unshare` gives.
     assert!(std::fs::metadata("/proc/self").unwrap().uid() == 0, "run this test as root");
-    let world = World::empty();
+    let world = world::empty();
     world.make_tree();
     let script = format!(
         "set -e; mkdir m; mount -t tmpfs -o size=2M none m; P={}; $P --repo=m/repo init --mode=archive; \
@@ -303,7 +315,7 @@ fn a_full_disk_leaves_everything_as_it_was() {
 
 #[test]
 fn repeated_checkouts_and_layers() {
-    let world = World::with_commit("bare");
+    let world = world::with_commit("bare");
     world.ok("--repo=repo checkout -H main out");
     assert!(world.fails("--repo=repo checkout -H main out").contains("out"));
     world.ok("--repo=repo checkout -H --union main out");
@@ -319,9 +331,65 @@ fn repeated_checkouts_and_layers() {
 
 #[test]
 fn version_and_help() {
-    let world = World::empty();
+    let world = world::empty();
     assert!(world.ok("--version").starts_with("libostree:\n Version: '"));
     for command in ["commit", "checkout", "fsck", "refs", "pull-local"] {
         assert!(world.ok(&format!("{command} --help")).contains("Example: ostree"), "{command}");
     }
+}
+
+/// Every name below a directory, with its times, size and kind.
+fn snapshot(top: &std::path::Path) -> std::collections::BTreeMap<std::path::PathBuf, String> {
+    let mut found = std::collections::BTreeMap::new();
+    let mut directories = vec![top.to_owned()];
+    while let Some(directory) = directories.pop() {
+        let names = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
+        for path in names.chain([directory.clone()]) {
+            let data = path.symlink_metadata().unwrap();
+            let facts =
+                [data.ino() as i64, data.mode().into(), data.size() as i64, data.ctime(), data.ctime_nsec()];
+            if data.is_dir() && path != directory {
+                directories.push(path.clone());
+            }
+            found.insert(path, format!("{facts:?}"));
+        }
+    }
+    found
+}
+
+/// A dry run of each command that changes a repository prints a plan, and changes nothing.
+#[test]
+fn dry_runs_write_nothing() {
+    let world = world::with_commit("bare-user");
+    world.ok("--repo=other init --mode=bare-user");
+    world.ok("--repo=repo refs --create=old main");
+    let before = snapshot(&world.path(""));
+    for (line, steps) in [
+        ("--repo=repo commit --branch=new tree", &["write-objects", "set-ref"][..]),
+        ("--repo=repo commit --orphan tree", &["write-objects"]),
+        ("--repo=repo commit --orphan --consume tree", &["write-objects", "remove"]),
+        (
+            "--repo=other pull-local repo main old --disable-verify-bindings",
+            &["write-objects", "set-ref", "set-ref"],
+        ),
+        ("--repo=other pull-local repo main --commit-metadata-only", &["record", "write-objects", "set-ref"]),
+        ("--repo=repo prune --refs-only", &["remove-objects"]),
+        ("--repo=repo prune --no-prune", &[]),
+        ("--repo=repo refs --create=new main", &["set-ref"]),
+        ("--repo=repo refs --create=old --alias --force main", &["delete-ref", "set-alias"]),
+        ("--repo=repo refs --delete main old", &["delete-ref", "delete-ref"]),
+        ("--repo=repo reset main old", &["set-ref"]),
+        ("admin init-fs --modern other/tmp", &["make-directory"; 13]),
+    ] {
+        let plan: serde_json::Value =
+            serde_json::from_str(&world.ok(&format!("{line} --dry-run --json"))).unwrap();
+        let found: Vec<_> = plan["steps"].as_array().unwrap().iter().map(|step| &step["step"]).collect();
+        let expected =
+            if line.contains("init-fs") { [steps, &["write", "sync"]].concat() } else { steps.to_vec() };
+        assert_eq!(found, expected, "{line}");
+        assert!(world.ok(&format!("{line} --dry-run")).contains("Steps:\n"), "{line}");
+        assert!(snapshot(&world.path("")) == before, "{line} has changed something");
+    }
+    world.fails("--repo=repo refs --create=old main --dry-run");
+    world.fails("--repo=repo refs --dry-run");
 }

@@ -10,21 +10,19 @@ use world::World;
 
 /// A repository `src` with a commit, and a root with a deployment of it that follows `r:t/x`.
 fn deployed() -> World {
-    let world = World::empty();
+    let world = world::empty();
     world.make_bootable_tree();
-    std::fs::create_dir(world.path("root")).unwrap();
     let url = world.path("src").display().to_string();
     world.ok("--repo=src init --mode=archive");
     world.ok("--repo=src commit --branch=t/x --timestamp=@1000 tree");
-    world.ok("admin init-fs --modern root");
-    world.ok("admin --sysroot=root stateroot-init testos");
+    world.make_root(world::OSTREE);
     world.ok(&format!("remote add --sysroot=root --no-gpg-verify r {url}"));
     world.ok("--repo=root/ostree/repo pull r t/x");
     world.ok("admin --sysroot=root deploy --os=testos r:t/x");
     world
 }
 
-/// What must not change: all but objects, lock files and temporary ones.
+/// Reads all that must not change: everything but objects, lock files and temporary ones.
 fn state(world: &World) -> Vec<(std::path::PathBuf, u32, Vec<u8>)> {
     let root = world.path("root");
     let keep = |path: &std::path::Path| {
@@ -36,6 +34,7 @@ fn state(world: &World) -> Vec<(std::path::PathBuf, u32, Vec<u8>)> {
 
 #[test]
 fn what_is_refused_leaves_everything_as_it_was() {
+    test_world::needs_root!();
     let world = deployed();
     let url = world.path("src").display().to_string();
     world.ok(&format!("remote add --sysroot=root signed file://{url}"));
@@ -74,6 +73,7 @@ fn what_is_refused_leaves_everything_as_it_was() {
 
 #[test]
 fn a_branch_that_has_ended_leads_to_its_successor() {
+    test_world::needs_root!();
     let world = deployed();
     let end = "--add-metadata-string=ostree.endoflife=over --add-metadata-string=ostree.endoflife-rebase";
     world.ok("--repo=src commit --branch=t/y --timestamp=@3000 tree");
@@ -90,6 +90,7 @@ fn a_branch_that_has_ended_leads_to_its_successor() {
 
 #[test]
 fn an_origin_that_is_not_configured_forbids_upgrades_but_not_switching() {
+    test_world::needs_root!();
     let world = deployed();
     world.ok("--repo=src commit --branch=t/y --timestamp=@3000 tree");
     let dir = world.path("root/ostree/deploy/testos/deploy");
@@ -107,6 +108,7 @@ fn an_origin_that_is_not_configured_forbids_upgrades_but_not_switching() {
 
 #[test]
 fn a_local_branch_is_followed_and_never_deleted() {
+    test_world::needs_root!();
     let world = deployed();
     world.ok("--repo=root/ostree/repo commit --branch=mine --timestamp=@2000 tree");
     world.ok("admin --sysroot=root deploy --os=testos mine");
@@ -119,7 +121,57 @@ fn a_local_branch_is_followed_and_never_deleted() {
 }
 
 #[test]
+fn no_remote_is_above_the_refs() {
+    test_world::needs_root!();
+    let world = deployed();
+    for remote in ["..", ".", "a/b", ""] {
+        let line = world.fails(&format!("--repo=root/ostree/repo pull-local src t/x --remote={remote}"));
+        assert!(line.contains("Invalid re"), "{remote}: {line}");
+    }
+    assert!(!world.path("root/ostree/repo/refs/t").exists());
+}
+
+#[test]
+fn the_plan_begins_with_the_pull_and_ends_with_the_forgotten_ref() {
+    test_world::needs_root!();
+    let world = deployed();
+    let plan = |words: &str| -> (String, Vec<serde_json::Value>) {
+        let text = world.ok(&format!("admin --sysroot=root {words} --os=testos --dry-run --json"));
+        let plan: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let steps = plan["steps"].as_array().unwrap().clone();
+        (plan["operation"].as_str().unwrap().to_owned(), steps)
+    };
+    let rev = |name: &str| world.ok(&format!("--repo=root/ostree/repo rev-parse {name}")).trim().to_owned();
+    let pull = |name: &str, commit: &str| {
+        let set = serde_json::json!({"step": "set-ref", "name": name, "commit": commit});
+        [serde_json::json!({"step": "write-objects"}), set]
+    };
+    // Nothing newer is here: only the pull is planned, and nothing is done.
+    let (before, old) = (state(&world), rev("r:t/x"));
+    for words in ["upgrade", "upgrade --pull-only"] {
+        assert_eq!(plan(words), ("pull".to_owned(), pull("r:t/x", &old).to_vec()), "{words}");
+    }
+    let deploy_only = "admin --sysroot=root upgrade --os=testos --deploy-only --dry-run";
+    assert_eq!(world.ok(deploy_only), "No update available.\n");
+    assert!(state(&world) == before);
+
+    world.ok("--repo=src commit --branch=t/x --timestamp=@2000 tree");
+    world.ok("admin --sysroot=root upgrade --os=testos --pull-only");
+    let (operation, steps) = plan("upgrade");
+    assert_eq!((operation.as_str(), &steps[..2]), ("deploy", &pull("r:t/x", &rev("r:t/x"))[..]));
+    assert!(steps.len() > 20 && rev("r:t/x") != old);
+
+    world.ok("--repo=src commit --branch=t/y --timestamp=@3000 tree");
+    world.ok("--repo=root/ostree/repo pull r t/y");
+    let (_, steps) = plan("switch t/y");
+    assert_eq!(steps[..2], pull("r:t/y", &rev("r:t/y")));
+    let forgotten = serde_json::json!({"step": "delete-ref", "name": "r:t/x"});
+    assert_eq!(steps.last(), Some(&forgotten));
+}
+
+#[test]
 fn a_drop_in_is_a_remote_of_the_sysroot() {
+    test_world::needs_root!();
     let world = deployed();
     let url = world.path("src").display().to_string();
     std::fs::create_dir_all(world.path("root/etc/ostree/remotes.d")).unwrap();
@@ -146,7 +198,7 @@ fn a_drop_in_is_a_remote_of_the_sysroot() {
 
 #[test]
 fn pulls_refuse_by_name_what_is_not_built() {
-    let world = World::with_commit("archive");
+    let world = world::with_commit("archive");
     world.ok("--repo=dst init --mode=bare-user");
     world.ok("--repo=dst remote add --no-gpg-verify n repo");
     for (words, names) in [
@@ -175,7 +227,7 @@ fn pulls_refuse_by_name_what_is_not_built() {
 
 #[test]
 fn a_mirror_of_everything_has_the_summary_too() {
-    let world = World::with_commit("archive");
+    let world = world::with_commit("archive");
     world.write("repo/summary", "the list");
     world.ok("--repo=mirror init --mode=archive");
     world.ok("--repo=mirror remote add --no-gpg-verify n repo");

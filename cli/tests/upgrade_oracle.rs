@@ -10,10 +10,10 @@ mod world;
 use std::path::Path;
 use std::process::ExitCode;
 
-use libtest_mimic::Arguments;
+use test_world::run_trials;
 use world::{World, beside};
 
-/// What one step of a story does; `@` stands for the directory of the world.
+/// One step of a story; `@` stands for the directory of the world.
 enum Step {
     /// A command that must succeed.
     Run(&'static str),
@@ -168,7 +168,7 @@ const UPGRADES: &[Step] = &[
 fn main() -> ExitCode {
     let trial = |name: &str, story: &'static [Step]| beside(name, move |peer| same(peer, story));
     let trials = vec![trial("remotes", REMOTES), trial("pulls", PULLS), trial("upgrades", UPGRADES)];
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    run_trials(trials)
 }
 
 fn same(peer: &Path, story: &[Step]) {
@@ -183,9 +183,9 @@ fn same(peer: &Path, story: &[Step]) {
     assert_eq!(ours.1.len(), theirs.1.len());
 }
 
-/// What each step said, and what is on the disk in the end.
+/// Gives the output of each step, and the state of the disk in the end.
 fn tell(program: &Path, story: &[Step]) -> (Vec<String>, Vec<String>) {
-    let world = World::empty();
+    let world = world::empty();
     world.make_bootable_tree();
     std::fs::create_dir(world.path("root")).unwrap();
     let here = world.path("").to_str().unwrap().trim_end_matches('/').to_owned();

@@ -32,9 +32,9 @@ pub const STAGING: &str = "/run/ostree/.private/newroot";
 /// Which step failed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ApplyError {
-    /// What was being done, as "mounting /usr".
+    /// The step that failed, as "mounting /usr".
     pub step: String,
-    /// What the kernel said.
+    /// The kernel's error.
     pub errno: Errno,
 }
 

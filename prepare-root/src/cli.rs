@@ -18,9 +18,9 @@ use crate::error::Error;
 use crate::open::read_text;
 use crate::plan::MountPlan;
 use crate::resolve::Target;
-use crate::{elsewhere, facts, list, report};
+use crate::{facts, fallback_target, list, report};
 
-/// What `--help` prints, and what the manual page is made of.
+/// The text of `--help`, of which the manual page is made as well.
 pub const HELP: &str = "\
 Usage: ostree-prepare-root [OPTION] SYSROOT [CMDLINE]
 
@@ -46,7 +46,7 @@ const PLAN_JSON: &str = "--plan=json";
 const LIST: &str = "--list";
 const OPTIONS: [&str; 3] = [PLAN, PLAN_JSON, LIST];
 
-/// What to do.
+/// The task that the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 enum Request {
     Help,
@@ -88,7 +88,7 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request, Error> {
     let mut words = words.into_iter();
     let sysroot =
         words.next().map(PathBuf::from).ok_or_else(|| Error::Usage("SYSROOT is missing".to_owned()))?;
-    // What is not UTF-8 cannot be part of a target; the rest of the line is not ours.
+    // A target is UTF-8; the rest of the line is not ours.
     let cmdline = words.next().map(|line| line.to_string_lossy().into_owned());
     if words.next().is_some() {
         return Err(Error::Usage("more than SYSROOT and CMDLINE".to_owned()));
@@ -158,7 +158,7 @@ fn plan(sysroot: BorrowedFd<'_>, cmdline: Option<String>) -> Result<(MountPlan, 
     config.override_with(&arguments)?;
     config.check_supported()?;
     let kernel = rustix::system::uname();
-    let target = elsewhere::find(sysroot, &arguments, &kernel.release().to_string_lossy())?;
+    let target = fallback_target::find(sysroot, &arguments, &kernel.release().to_string_lossy())?;
     let facts = facts::gather(sysroot, &config, &target, &calls);
     let mut plan = MountPlan::new(&config, &target.deployment, &facts)?;
     plan.notes.extend(target.note.clone());

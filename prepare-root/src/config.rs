@@ -25,7 +25,7 @@ pub const COMPOSEFS_ARGUMENT: &str = "ostree.prepare-root.composefs";
 /// Where public keys are looked for unless `[composefs] keypath` says otherwise.
 pub const DEFAULT_KEYPATH: &str = "/etc/ostree/initramfs-root-binding.key";
 
-/// What `prepare-root.conf` and the kernel arguments ask for.
+/// The wishes of `prepare-root.conf` and the kernel arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `[sysroot] readonly`, where it is set; [`Config::sysroot_readonly`] has the default.

@@ -35,7 +35,7 @@ pub enum Error {
     Apply(ApplyError),
     /// The deployments cannot be listed.
     List(PathBuf, Errno),
-    /// What was asked for cannot be printed.
+    /// The output cannot be printed.
     Output(Errno),
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What there is to mount, gathered once, so that the plan is a function of plain data.
+//! The facts about what there is to mount, gathered once, so that the plan is a function of plain data.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -29,7 +29,7 @@ pub const HOTFIX_WORK: &str = ".usr-ovl-work";
 /// The repository's own configuration, below the physical root.
 const REPO_CONFIG: &str = "ostree/repo/config";
 
-/// What there is on the disk and in `/run`, as far as the plan depends on it.
+/// The state of the disk and of `/run`, as far as the plan depends on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// `[sysroot] readonly` of the repository's configuration.
@@ -100,7 +100,7 @@ fn is_link(parent: BorrowedFd<'_>, name: &str) -> bool {
     stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
 }
 
-/// What cannot be read says nothing of `/boot`: systemd will not mount it by that either.
+/// A file that cannot be read has no line for `/boot`: systemd will not mount it by that either.
 fn has_boot_in_fstab(deployment: BorrowedFd<'_>, calls: &Calls) -> bool {
     matches!(read_text(deployment, "etc/fstab", calls), Ok(Some(text)) if mounts_boot(&text))
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What could be booted and what could not, for the rescue shell.
+//! The deployments that could be booted and those that could not, for the rescue shell.
 
 use std::fmt::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -82,7 +82,7 @@ fn describe(sysroot: BorrowedFd<'_>, path: &DeploymentPath) -> String {
     }
 }
 
-/// What the system calls itself. Only for the eye: any failure is no name.
+/// Reads the name that the system gives itself. Only for the eye: any failure is no name.
 fn pretty_name(deployment: BorrowedFd<'_>) -> Option<String> {
     let text = read_text(deployment, "usr/lib/os-release", &Calls::ALL).ok()??;
     OsRelease::parse(&text).get("PRETTY_NAME").map(|name| name.chars().filter(|c| !c.is_control()).collect())

@@ -6,10 +6,9 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::calls::{Calls, attempt};
+use crate::calls::Calls;
 
 /// The largest file that is read, in bytes. A real configuration or command line has a few hundred.
 pub const MAX_SIZE: u64 = 64 * 1024;
@@ -41,7 +40,7 @@ impl std::error::Error for ReadError {}
 ///
 /// # Errors
 ///
-/// What the kernel says, or that the content is no text of a sensible size.
+/// The kernel's error, or that the content is no text of a sensible size.
 pub fn read_text(root: BorrowedFd<'_>, path: &str, calls: &Calls) -> Result<Option<String>, ReadError> {
     match open_in_root(root, path, calls) {
         Ok(fd) => read_all(fd).map(Some),
@@ -54,14 +53,11 @@ pub fn read_text(root: BorrowedFd<'_>, path: &str, calls: &Calls) -> Result<Opti
 ///
 /// # Errors
 ///
-/// What the kernel says; `ENOENT` where there is none.
+/// The kernel's error; `ENOENT` where there is no such file.
 pub fn open_in_root(root: BorrowedFd<'_>, path: &str, calls: &Calls) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let opened = attempt(calls.openat2, || rustix::fs::openat2(root, path, flags, Mode::empty(), resolve))?;
-    match opened {
-        Some(fd) => Ok(fd),
-        None => rustix::fs::openat(root, path, flags, Mode::empty()),
+    match calls.openat2 {
+        true => kernel::open_in_root::open_in_root(root, path),
+        false => kernel::open_in_root::open_by_process_root(root, path),
     }
 }
 

@@ -23,16 +23,16 @@ use crate::config::Config;
 use crate::facts::{self, Facts, RepoReadonly, stateroot_var};
 use crate::resolve::Deployment;
 
-/// What to mount, in order.
+/// The mounts of a boot, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountPlan {
-    /// What is booted.
+    /// The deployment that is booted.
     pub deployment: Deployment,
     /// Whether the physical root becomes read-only.
     pub sysroot_readonly: bool,
     /// The mounts of the new root; each lies in one of those before it.
     pub mounts: Vec<Mount>,
-    /// What whoever reads the log should know.
+    /// Notes for the log.
     pub notes: Vec<String>,
 }
 
@@ -43,13 +43,13 @@ pub struct Mount {
     pub at: String,
     /// What.
     pub source: Source,
-    /// Who may write.
+    /// The access through it.
     pub access: Access,
     /// Whether mounts made below it later reach other mount namespaces.
     pub shared: bool,
 }
 
-/// What is mounted.
+/// The source of a mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The physical root with all that is mounted in it.
@@ -60,14 +60,14 @@ pub enum Source {
     HotfixOverlay,
 }
 
-/// Who may write through a mount, as far as the mount says.
+/// The access through a mount, as far as the mount limits it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// As through the mount that it was taken from.
     Keep,
     /// Nobody.
     ReadOnly,
-    /// Whoever may write to the file system.
+    /// As the file system allows.
     Writable,
 }
 
@@ -140,7 +140,7 @@ impl MountPlan {
         Ok(Self { deployment: deployment.clone(), sysroot_readonly: readonly, mounts, notes: notes(facts) })
     }
 
-    /// What is left in `/run/ostree-booted` for the programs of the real root.
+    /// Returns the content of `/run/ostree-booted` for the programs of the real root.
     pub fn run_state(&self) -> RunState {
         RunState {
             backing_root: Some((self.deployment.device, self.deployment.inode)),

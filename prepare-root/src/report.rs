@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is left to read afterwards: the journal where there is one, and the kernel's log, which is there when
+//! Messages that can be read afterwards: in the journal where there is one, and in the kernel's log, which is there when
 //! nothing else is.
 
 use std::fs::OpenOptions;

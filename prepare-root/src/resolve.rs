@@ -29,7 +29,7 @@ pub struct Target {
 /// Names of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployment {
-    /// What was on the command line: a link below the physical root.
+    /// The link of the command line, below the physical root.
     pub boot_link: String,
     /// Where the link leads, below the physical root.
     pub path: DeploymentPath,
@@ -94,7 +94,7 @@ pub fn boot_link(arguments: &KernelArgs) -> Result<&str, TargetError> {
         None => {}
     }
     // An Android boot loader without slots says other things of itself.
-    if arguments.iter().any(|argument| argument.starts_with("androidboot.")) {
+    if arguments.keys().any(|key| key.starts_with("androidboot.")) {
         return Ok("/ostree/root.a");
     }
     arguments.first("ostree").flatten().filter(|link| !link.is_empty()).ok_or(TargetError::NoArgument)

@@ -28,7 +28,7 @@ pub enum WalkError {
     Dangling {
         /// The link.
         link: PathBuf,
-        /// What is missing.
+        /// The path that is missing.
         missing: PathBuf,
     },
     /// More than 40 links.

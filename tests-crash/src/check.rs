@@ -39,7 +39,7 @@ pub struct Checker<'a> {
 /// One in so many trees is shown to Debian's programs as well.
 const PEER: usize = 8;
 
-/// What programs have said of the trees of one recording.
+/// The answers of programs about the trees of one recording.
 #[derive(Debug, Default)]
 pub struct Known {
     /// By the digest of all files and the default that was booted.
@@ -161,7 +161,7 @@ impl<'a> Checker<'a> {
         Ok(problems)
     }
 
-    /// What only programs can tell.
+    /// Checks the part that only programs can tell.
     fn run_programs(
         &self,
         seen: &Menu,

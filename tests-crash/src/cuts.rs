@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a power cut may leave of a log of writes.
+//! The states that a power cut may leave of a log of writes.
 //!
 //! A disk keeps what was written before the last flush that it has confirmed. Of what came after, it keeps any part: writes are
 //! lost, later ones survive earlier ones, and one may be torn between sectors. Between two flushes is an *epoch*.
@@ -70,7 +70,7 @@ pub struct Effort {
     pub subsets: usize,
 }
 
-/// What may be left of an epoch.
+/// Lists the subsets of an epoch that may be left.
 pub fn cuts(epoch: &Epoch, events: &[Event], effort: &Effort, random: &mut Random) -> Vec<Vec<Kept>> {
     let writes = &epoch.writes;
     let whole = |event: &usize| Kept { event: *event, part: Part::Whole };

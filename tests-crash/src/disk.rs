@@ -51,14 +51,14 @@ impl Kind {
     /// How it is mounted to be used. Without barriers would be quicker, and they are what is tested.
     fn options(self) -> &'static str {
         match self {
-            // What is wrong is seen by the checks.
+            // The checks see a fault; the kernel need not stop at it.
             Self::Ext4 => "errors=continue",
             Self::Xfs => "nouuid",
             Self::Btrfs => "",
         }
     }
 
-    /// What `mkfs` takes, and a little.
+    /// Returns the space that `mkfs` takes, and a little.
     fn mebibytes(self) -> u64 {
         match self {
             Self::Ext4 => 96,
@@ -86,7 +86,7 @@ pub struct Layout {
     pub root: Kind,
     /// Of `/boot`; a directory of the root if there is none.
     pub boot: Option<Kind>,
-    /// What reads it.
+    /// The loader that reads it.
     pub loader: Loader,
     /// How much larger than for the small tree, in MiB.
     pub more: u64,
@@ -145,7 +145,7 @@ impl Layout {
         self.partitions().iter().flat_map(of).collect()
     }
 
-    /// What GRUB calls the partition with `/boot`.
+    /// Returns GRUB's name of the partition with `/boot`.
     pub(crate) fn grub_device(self) -> &'static str {
         if self.boot.is_some() { "loop0,msdos2" } else { "loop0,msdos1" }
     }

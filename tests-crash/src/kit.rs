@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What sessions are given: the programs under test, commits to deploy, and what those commits consist of.
+//! The kit of a session: the programs under test, commits to deploy, and the files of those commits.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::workshop::text;
 /// Where a session sees the commits, as a repository.
 pub const SOURCE: &str = "/run/kit/source";
 
-/// Whose programs are tested.
+/// The programs that are tested: ours or the peer's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Side {
     /// Ours.
@@ -64,7 +64,7 @@ impl Programs {
 pub struct Kit {
     directory: PathBuf,
     peer: PathBuf,
-    /// What each commit consists of, by its checksum.
+    /// The files of each commit, by its checksum.
     pub commits: BTreeMap<String, Snapshot>,
 }
 
@@ -80,6 +80,16 @@ const BRANCHES: [(&str, &str, &str); 5] = [
     ("main", "6.2.0", "2"),
 ];
 
+/// Finalizes what is staged while another deployment is staged: that one holds the lock until the finalization waits for it.
+const STAGE_AGAIN: &str = "cd /run/out && rm -f paused waits
+DURABLE_PAUSE=checkout:/run/out/paused ostree-with-faults admin deploy --stage three & staging=$!
+while [ ! -e paused ] && kill -0 $staging; do sleep 0.02; done
+ostree admin finalize-staged 2>waits & finalizing=$!
+while ! grep -q 'Waiting for the lock' waits && kill -0 $finalizing; do sleep 0.02; done
+rm -f paused
+wait $staging || exit
+wait $finalizing || { cat waits >&2; exit 1; }";
+
 impl Kit {
     /// Lays out the programs of one side and the commits in an empty directory.
     #[context("Laying out programs and commits")]
@@ -94,6 +104,7 @@ impl Kit {
         kit.copy(&programs.with_faults, "ostree-with-faults")?;
         kit.script("systemctl", "exit 0")?;
         kit.script("peer", &peer_command("ostree"))?;
+        kit.script("stage-again", STAGE_AGAIN)?;
         kit.make_commits()?;
         Ok(kit)
     }

@@ -2,7 +2,7 @@
 //! Boot loaders, by what they read in `/boot`: the boot entries, or a file of their own that is made of the entries. Readers of
 //! its own, so that they do not share the mistakes of what they check.
 
-/// What a boot loader reads.
+/// The file that a boot loader reads first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Loader {
     /// The boot entries: systemd-boot, GRUB with `blscfg`.
@@ -25,7 +25,7 @@ pub(crate) struct OwnEntry {
 }
 
 impl Loader {
-    /// What a layout with it is called behind its file systems.
+    /// Returns its part of a layout's name, behind the file systems.
     pub(crate) fn suffix(self) -> &'static str {
         match self {
             Self::Entries => "",
@@ -44,7 +44,7 @@ impl Loader {
         }
     }
 
-    /// What is done for it before anything is deployed.
+    /// Returns the commands for it before anything is deployed.
     pub(crate) fn before(self) -> &'static [&'static str] {
         match self {
             Self::Entries => &["ostree --repo=$REPO config set sysroot.bootloader none"],
@@ -58,7 +58,7 @@ impl Loader {
         }
     }
 
-    /// What is done for it when something was deployed.
+    /// Returns the commands for it when something was deployed.
     pub(crate) fn after(self) -> &'static [&'static str] {
         match self {
             Self::GrubGenerated => &["cd $OSTREE_SYSROOT/boot && mkdir grub && \

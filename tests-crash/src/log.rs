@@ -49,7 +49,7 @@ pub enum Event {
         /// How many.
         sectors: u64,
     },
-    /// What was written before is on the disk.
+    /// Everything that was written before is on the disk.
     Flush,
     /// A note of the recorder: a write to the sector that is set aside for them.
     Marker(String),

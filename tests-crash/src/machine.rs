@@ -13,7 +13,7 @@ use crate::operation::Operation;
 use crate::session::Session;
 use crate::snapshot::Snapshot;
 
-/// What every system begins with.
+/// The commands that every system begins with.
 const INITIALIZE: &[&str] = &["ostree admin init-fs --modern $OSTREE_SYSROOT", "ostree admin os-init testos"];
 /// For a `/boot` that is a directory of the root.
 const WITH_PREFIX: &str = "ostree --repo=$REPO config set sysroot.bootprefix true";

@@ -31,7 +31,7 @@ impl MenuEntry {
         self.deployment.as_deref()?.rsplit('/').next()?.split('.').next()
     }
 
-    /// What a person would call the same entry, whichever slot and serial it has.
+    /// Says whether a person would call it the same entry, whichever slot and serial it has.
     pub fn is_same_system(&self, other: &Self) -> bool {
         self.commit() == other.commit()
             && self.files == other.files
@@ -49,7 +49,7 @@ impl MenuEntry {
 pub struct Menu {
     /// The entries.
     pub entries: Vec<MenuEntry>,
-    /// What a boot loader could not follow.
+    /// The parts that a boot loader could not follow.
     pub problems: Vec<String>,
 }
 

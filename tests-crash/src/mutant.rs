@@ -7,11 +7,11 @@ use crate::loader::Loader;
 /// One mistake, and where it must be seen.
 #[derive(Debug, Clone, Copy)]
 pub struct Mutant {
-    /// What `--mutant` calls it.
+    /// Its name for `--mutant`.
     pub name: &'static str,
-    /// What it is called in `DURABLE_MUTANT`, or [`FLUSH_DROPPED`].
+    /// Its name in `DURABLE_MUTANT`, or [`FLUSH_DROPPED`].
     pub fault: &'static str,
-    /// What it is, for a person.
+    /// The mistake, for a person.
     pub about: &'static str,
     /// Whether it is a mistake of the switch, so that what comes before that need not be looked at.
     pub in_window: bool,
@@ -106,6 +106,27 @@ pub const MUTANTS: &[Mutant] = &[
         about: "GRUB's first file is replaced as if GRUB replayed the journal",
         in_window: true,
         rows: &[("deploy", GENERATED)],
+    },
+    Mutant {
+        name: "refs-of-others-go",
+        fault: "refs-of-others-go",
+        about: "every ref below ostree/ is taken for one of a deployment",
+        in_window: true,
+        rows: &[("refs-of-others", EXT4)],
+    },
+    Mutant {
+        name: "temporary-by-name",
+        fault: "temporary-by-name",
+        about: "what is being made has a name that may be somebody's",
+        in_window: false,
+        rows: &[("names-of-others", EXT4)],
+    },
+    Mutant {
+        name: "record-before-lock",
+        fault: "record-before-lock",
+        about: "what is staged is read before the lock is taken",
+        in_window: false,
+        rows: &[("stage-again", EXT4)],
     },
     Mutant {
         name: FLUSH_DROPPED,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is done to a system while its disk is recorded: one row a thing that a person or a service does.
+//! The operations on a system while its disk is recorded: one row a thing that a person or a service does.
 //!
 //! An operation is plain data, for whoever wants to disturb it in another way than by a power cut: make a
 //! [`Machine`](crate::machine::Machine), call its `prepare`, start a [`Session`](crate::session::Session), run the
 //! [`commands`](Operation::commands), and see with [`check`](crate::check) whether the disk shows old or new.
 
-/// What is done after a power cut.
+/// The commands after a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Again {
     /// The same commands, whatever the disk shows: they lead to the same end from everywhere.
@@ -17,7 +17,7 @@ pub enum Again {
     TakeUp,
 }
 
-/// What is kept of a staged deployment, below the root.
+/// The persistent record of a staged deployment, below the root.
 pub(crate) const KEPT: &str = "ostree/staged-deployment";
 
 /// An update that is made at shutdown.
@@ -32,7 +32,7 @@ pub(crate) const TAKE_UP: &[&str] =
 /// kernel of its own), `same` (the kernel of `one`) and `main`.
 #[derive(Debug, Clone, Copy)]
 pub struct Operation {
-    /// What `--only` calls it.
+    /// Its name for `--only`.
     pub name: &'static str,
     /// Done before the recording, from outside; ended by unmounting.
     pub prepare: &'static [&'static str],
@@ -40,11 +40,11 @@ pub struct Operation {
     pub prepare_booted: &'static [&'static str],
     /// Whether the commands are run in the system that was booted from its default deployment, instead of from outside.
     pub booted: bool,
-    /// What is recorded.
+    /// The commands that are recorded.
     pub commands: &'static [&'static str],
-    /// What follows a power cut.
+    /// The commands that follow a power cut.
     pub again: Again,
-    /// What must succeed after that.
+    /// The command that must succeed after that.
     pub finally: &'static str,
     /// Whether Debian's `ostree` has the same commands.
     pub peer: bool,
@@ -54,9 +54,11 @@ pub struct Operation {
     pub repairs: bool,
     /// Whether `/etc` of a deployment is changed in place, file by file: each is that of before or that of after.
     pub by_file: bool,
+    /// Whether programs run at the same time, so that the calls of one cannot be told by counting.
+    pub at_once: bool,
 }
 
-/// What most operations have in common.
+/// The operation with the values that most have in common.
 const USUAL: Operation = Operation {
     name: "",
     prepare: &[PULL_ALL, DEPLOY_ONE],
@@ -69,6 +71,7 @@ const USUAL: Operation = Operation {
     in_boot: true,
     repairs: false,
     by_file: false,
+    at_once: false,
 };
 
 const PULL_ALL: &str = "ostree --repo=$REPO pull-local /run/kit/source one two three same";
@@ -78,7 +81,7 @@ const DEPLOY_ONE_BY_PEER: &str = "peer admin deploy --os=testos --karg=root=LABE
 const DEPLOY_TWO: &str = "ostree admin deploy --os=testos --karg=root=LABEL=r two";
 /// Changes to `/etc` that a merge has to carry over.
 const EDIT_ETC: &str = "cd $OSTREE_SYSROOT/ostree/deploy/testos/deploy/*.0/etc && echo local >conf && echo new >added && rm d/more";
-/// What an interrupted update may leave: a deployment and boot files that nothing names.
+/// The command that leaves behind, as an interrupted update may, a deployment and boot files that nothing names.
 const LEAVE_BEHIND: &str = "cd $OSTREE_SYSROOT && name=$(printf %064d 7) && mkdir boot/ostree/testos-$name && \
                             echo old >boot/ostree/testos-$name/vmlinuz && cd ostree/deploy/testos/deploy && set -- *.0 && \
                             cp -a $1 ${1%.0}.7";
@@ -100,6 +103,22 @@ pub const FULL_SIZE: Operation = Operation {
     commands: &["ostree admin deploy --os=testos --karg=root=LABEL=r full-two"],
     ..USUAL
 };
+
+/// The things that another tool keeps in the same repository: a commit that nothing else names, under a name beside those of deployments.
+const KEEP_LAYER: &str = "ostree --repo=$REPO refs --create=ostree/container/blob/ab three && \
+                          ostree --repo=$REPO refs --create=ostree/1/1/foo three && ostree --repo=$REPO refs --delete three";
+const HAS_LAYER: &str = "for name in container/blob/ab 1/1/foo; do \
+                         test $(ostree --repo=$REPO rev-parse ostree/$name) = $(ostree --repo=/run/kit/source rev-parse three) && \
+                         ostree --repo=$REPO ls -R ostree/$name || exit 1; done";
+/// A stateroot and a ref of somebody, whose names were those of things that are being made.
+const NAMES_OF_OTHERS: &str = "mkdir -p $OSTREE_SYSROOT/ostree/deploy/other.tmp/var && \
+                               echo data >$OSTREE_SYSROOT/ostree/deploy/other.tmp/var/data && \
+                               ostree --repo=$REPO refs --create=new.tmp one";
+/// They are as they were, and what was made is there, or can be made.
+const HAS_NAMES_OF_OTHERS: &str = "cd $OSTREE_SYSROOT/ostree/deploy && test $(cat other.tmp/var/data) = data && \
+                                   test $(ostree --repo=$REPO rev-parse new.tmp) = $(ostree --repo=/run/kit/source rev-parse one) && \
+                                   { test -e other || ostree admin stateroot-init other; } && \
+                                   test -d other/var && test -z \"$(ls other/var)\"";
 
 /// All of them.
 pub const OPERATIONS: &[Operation] = &[
@@ -144,6 +163,17 @@ pub const OPERATIONS: &[Operation] = &[
         commands: &["ostree-boot-complete", "ostree admin finalize-staged"],
         again: Again::TakeUp,
         peer: false,
+        ..USUAL
+    },
+    // Another one is staged while the finalization of the first waits for the lock.
+    Operation {
+        name: "stage-again",
+        prepare: &[PULL_ALL, DEPLOY_ONE, EDIT_ETC],
+        booted: true,
+        commands: &["ostree admin deploy --stage two", "sh /run/kit/stage-again"],
+        finally: "ostree admin status | head -n 1 | grep $(ostree --repo=/run/kit/source rev-parse three)",
+        peer: false,
+        at_once: true,
         ..USUAL
     },
     Operation { name: "deploy-booted", booted: true, commands: &["ostree admin deploy two"], ..USUAL },
@@ -230,6 +260,27 @@ pub const OPERATIONS: &[Operation] = &[
         name: "cleanup",
         prepare: &[PULL_ALL, DEPLOY_ONE, LEAVE_BEHIND, "ostree --repo=$REPO refs --delete three"],
         commands: &["ostree admin cleanup"],
+        ..USUAL
+    },
+    Operation {
+        name: "refs-of-others",
+        prepare: &[PULL_ALL, DEPLOY_ONE, KEEP_LAYER],
+        commands: &[DEPLOY_TWO],
+        finally: HAS_LAYER,
+        peer: false,
+        ..USUAL
+    },
+    Operation {
+        name: "names-of-others",
+        prepare: &[PULL_ALL, DEPLOY_ONE, NAMES_OF_OTHERS],
+        commands: &[
+            "ostree admin stateroot-init other",
+            "ostree --repo=$REPO commit --branch=new --timestamp=@1700000000 /run/kit/tree-three",
+        ],
+        again: Again::IfOld,
+        finally: HAS_NAMES_OF_OTHERS,
+        peer: false,
+        in_boot: false,
         ..USUAL
     },
     Operation {

@@ -23,7 +23,7 @@ impl Position {
         Self { pass: self.pass + 1, epoch: 0, cut: 0 }
     }
 
-    /// What is known to have been tried.
+    /// Returns the words for the states that are known to have been tried.
     pub(crate) fn coverage(self) -> &'static str {
         match self.pass {
             0 => "a part of the switches",

@@ -13,7 +13,7 @@ struct Moment {
     after: f64,
     /// The first one behind it.
     before: f64,
-    /// What was being done.
+    /// The phase of the operation.
     phase: String,
 }
 

@@ -20,11 +20,10 @@ use crate::image;
 use crate::kit::Kit;
 use crate::log::{Event, SECTOR, parse};
 use crate::machine::Machine;
-use crate::menu::Menu;
 use crate::operation::Operation;
+use crate::reference::Reference;
 use crate::rules::{Problem, flagged};
 use crate::session::Session;
-use crate::snapshot::Snapshot;
 use crate::trace::{self, Call};
 use crate::workshop::Mount;
 
@@ -33,16 +32,17 @@ const TICK: Duration = Duration::from_millis(3);
 /// How long the daemon may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the disk showed at a moment when nothing was under way.
-#[derive(Debug, Clone)]
-pub struct Reference {
-    /// Before the first command, or the command behind which it was taken.
-    pub name: String,
-    /// Everything on the root and in `/boot`.
-    pub snapshot: Snapshot,
-    /// The boot menu.
-    pub menu: Menu,
+/// A command that is recorded has failed by itself, with nothing to disturb it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused(pub String);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
 }
+
+impl std::error::Error for Refused {}
 
 /// A recorded operation.
 #[derive(Debug)]
@@ -82,7 +82,9 @@ pub fn record(machine: &Machine, operation: &Operation, kit: &Kit, directory: &P
             std::fs::write(out.join("command"), line)?;
             export.mark(&format!("begin {index}: {line}"))?;
             let done = session.run(&format!("{} sh /run/out/command", trace::prefix("/run/out/trace")))?;
-            ensure!(done.status == 0 || done.asks_for_reboot(), "{line}: {}", done.said);
+            if done.status != 0 && !done.asks_for_reboot() {
+                return Err(Refused(format!("{line}: {}", done.said)).into());
+            }
             export.mark(&format!("end {index}"))?;
             calls.extend(trace::parse(&std::fs::read_to_string(out.join("trace"))?));
             references.push(Reference::take(line, &mounted.root)?);
@@ -103,19 +105,9 @@ impl Recording {
     /// Whether the file system that holds the running system was frozen, in which everything hangs that writes.
     pub(crate) fn freezes_the_root(&self, operation: &Operation) -> Option<Problem> {
         let freeze = self.calls.iter().find(|call| call.text.contains("FIFREEZE"))?;
-        // What was frozen is known where there is one file system.
+        // With one file system it is known which one was frozen.
         (operation.booted && self.layout.boot.is_none())
             .then(|| flagged(format!("the running root was frozen: {}", freeze.text)))
-    }
-}
-
-impl Reference {
-    /// Takes one of the system below `root`, which must be in order.
-    pub(crate) fn take(name: &str, root: &Path) -> Result<Self> {
-        let snapshot = Snapshot::of(root)?;
-        let menu = Menu::read(&root.join("boot"), &snapshot);
-        ensure!(menu.problems.is_empty(), "{name}: {}", menu.problems.join("; "));
-        Ok(Self { name: name.to_owned(), snapshot, menu })
     }
 }
 

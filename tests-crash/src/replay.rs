@@ -18,7 +18,7 @@ use crate::program::run;
 use crate::record::Recording;
 use crate::workshop::text;
 
-/// What tells disk states from each other: the sectors that differ from those before the operation.
+/// The identity of a disk state: the sectors that differ from those before the operation.
 pub type Key = u128;
 
 /// Knows a state by its key without making it.
@@ -26,9 +26,9 @@ pub type Key = u128;
 pub struct Keys {
     /// Of each event, the hash of each sector.
     hashes: Vec<Vec<u128>>,
-    /// What each sector that is ever written had before.
+    /// The contents that each sector that is ever written had before.
     base: HashMap<u64, u128>,
-    /// What it has now.
+    /// The contents that it has now.
     durable: HashMap<u64, u128>,
     key: Key,
 }
@@ -177,7 +177,7 @@ impl Images {
     }
 }
 
-/// What an event does at a place, in bytes.
+/// The change that an event makes at a place, in bytes.
 enum Change {
     Bytes(Vec<u8>),
     Zeros(u64),

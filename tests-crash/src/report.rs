@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is told: a line a row, what was wrong, and the sum.
+//! The report: a line a row, the faults, and the sum.
 
 use std::time::Duration;
 
 use crate::kit::Side;
+use crate::place::Place;
 use crate::row::Recorded;
-use crate::schedule::Place;
 
 /// A row of the table.
 pub(crate) fn line(place: &Place) -> String {
@@ -41,7 +41,7 @@ pub(crate) fn head() -> String {
     )
 }
 
-/// What was wrong with the states of a row, a kind a line.
+/// Lists the faults of the states of a row, a kind a line.
 pub(crate) fn findings(recorded: &Recorded) -> Vec<String> {
     let mut lines = Vec::new();
     for (count, finding) in recorded.tally.findings.values() {

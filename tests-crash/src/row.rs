@@ -25,10 +25,10 @@ use crate::replay::{Images, Key, Keys};
 use crate::rules::{Fault, Problem};
 use crate::workshop::{Room, Workshop};
 
-/// What is tried.
+/// The combination that is tried.
 #[derive(Debug, Clone)]
 pub struct Row {
-    /// What is done.
+    /// The operation.
     pub operation: &'static Operation,
     /// On what.
     pub layout: Layout,
@@ -51,13 +51,13 @@ impl fmt::Display for Row {
 /// A state with something wrong.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// What is wrong.
+    /// The faults.
     pub problems: Vec<Problem>,
     /// Which state it is.
     pub place: String,
 }
 
-/// What was counted.
+/// The counts of a row.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     /// Distinct states that were checked.
@@ -87,7 +87,7 @@ pub struct Limit {
     pub passes: usize,
     /// With the first state that is wrong: for mutants.
     pub first_finding: bool,
-    /// What is before the first switch is left out.
+    /// Leaves out the states before the first switch.
     pub windows_only: bool,
     /// Where the image of the first state of each kind that is wrong is kept.
     pub keep: Option<PathBuf>,
@@ -95,7 +95,7 @@ pub struct Limit {
 
 /// A recorded row.
 pub struct Recorded {
-    /// What it is.
+    /// The row.
     pub row: Row,
     kit: Kit,
     recording: Recording,
@@ -113,7 +113,7 @@ pub struct Recorded {
     states_before: usize,
     /// Whether there is nothing more to be tried.
     pub is_done: bool,
-    /// What was counted so far.
+    /// The counts so far.
     pub tally: Tally,
 }
 
@@ -138,7 +138,7 @@ impl Recorded {
             Ok((kit, recording))
         };
         let (with, recording) = run().with_context(|| row.to_string())?;
-        // What follows a cut is done without mistakes.
+        // The commands after a cut run without mistakes.
         let kit = if row.mutant.is_some() { kit.clone() } else { with };
         let mut this = Self {
             epochs: epochs(&recording.events),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What must hold of the files of a system when an operation was disturbed, by whatever: each entry is whole, and the same
+//! The rules for the files of a system when an operation was disturbed, by whatever: each entry is whole, and the same
 //! command again ends as it should.
 
 use std::collections::HashMap;
@@ -12,10 +12,10 @@ use anyhow::{Context, Result};
 use crate::kit::{Kit, Programs};
 use crate::menu::{Menu, MenuEntry};
 use crate::operation::{Again, KEPT, Operation, STAGE, TAKE_UP};
-use crate::record::Reference;
+use crate::reference::Reference;
 use crate::snapshot::{Hash, Node, Snapshot};
 
-/// What is wrong with a state.
+/// The severity of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fault {
     /// A boot loader finds neither the old menu nor the new one, or an entry that cannot be booted.
@@ -27,12 +27,12 @@ pub enum Fault {
     Unmountable,
 }
 
-/// What a check found.
+/// A finding of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// How bad it is.
     pub fault: Fault,
-    /// What it is.
+    /// The finding, for a person.
     pub text: String,
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn flagged(text: String) -> Problem {
 
 /// The rules for one operation.
 pub(crate) struct Rules<'a> {
-    /// What was there before the operation, and after each of its commands.
+    /// The states before the operation, and after each of its commands.
     pub(crate) references: &'a [Reference],
     pub(crate) operation: &'a Operation,
     pub(crate) programs: &'a Programs,
@@ -166,7 +166,7 @@ impl Rules<'_> {
         Ok(problems)
     }
 
-    /// What is done after the cut, which has left this.
+    /// Returns the commands to run after the cut, which has left this.
     pub(crate) fn again(&self, left: &Menu, root: &Snapshot) -> Result<&'static [&'static str]> {
         let is_new = left.entries == self.last()?.menu.entries;
         Ok(match self.operation.again {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::kit::{Kit, Programs};
+use crate::place::Place;
 use crate::report;
 use crate::row::{Limit, Recorded, Row};
 use crate::workshop::Workshop;
@@ -21,35 +22,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// How often it is told how far all of it has come.
 const TELL: Duration = Duration::from_secs(30);
 
-/// A row on its way.
-pub(crate) enum Place {
-    /// Its turn has not come.
-    Waiting(Row),
-    /// It was recorded.
-    Ready(Box<Recorded>),
-    /// The test itself failed.
-    Failed(Row, String),
-}
-
-impl Place {
-    pub(crate) fn recorded(&self) -> Option<&Recorded> {
-        match self {
-            Self::Ready(recorded) => Some(recorded),
-            Self::Waiting(_) | Self::Failed(..) => None,
-        }
-    }
-
-    /// The time that it has had; nothing if it does not want any more.
-    fn time(&self) -> Option<Duration> {
-        match self {
-            Self::Waiting(_) => Some(Duration::ZERO),
-            Self::Ready(recorded) => (!recorded.is_done).then_some(recorded.tally.time),
-            Self::Failed(..) => None,
-        }
-    }
-}
-
-/// What all rows share.
+/// The things that all rows share.
 pub(crate) struct Shop<'a> {
     pub(crate) programs: &'a Programs,
     pub(crate) kit: &'a Kit,

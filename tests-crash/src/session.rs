@@ -13,7 +13,7 @@ use fn_error_context::context;
 use crate::kit::Kit;
 use crate::menu::{Menu, MenuEntry};
 
-/// What a session is put together with.
+/// The script that puts a session together.
 const SCRIPT: &str = include_str!("../host/session.sh");
 /// How a session says that a command has ended. No program of ours or theirs prints it.
 const ENDED: &str = "\u{1}ended ";
@@ -23,7 +23,7 @@ const ENDED: &str = "\u{1}ended ";
 pub struct Done {
     /// Its exit status; more than 128 for a signal.
     pub status: i32,
-    /// What it printed, on both outputs.
+    /// Its output, of both streams.
     pub said: String,
 }
 
@@ -53,7 +53,7 @@ impl Session {
         let uptime = std::fs::read_to_string("/proc/uptime")?;
         let seconds = uptime.split('.').next().unwrap_or("0");
         let mut child = Command::new("unshare")
-            // What is unmounted outside is unmounted here as well: each session begins with a copy of all mounts.
+            // An unmount outside counts here as well: each session begins with a copy of all mounts.
             .args(["--mount", "--propagation=slave", "--pid", "--fork", "--kill-child", "--time"])
             .arg(format!("--boottime=-{seconds}"))
             .args(["sh", "-c", SCRIPT, "session"])
@@ -76,7 +76,7 @@ impl Session {
     /// Starts one that was booted from the default of a menu.
     pub fn boot(kit: &Kit, sysroot: &Path, menu: &Menu, out: &Path) -> Result<Self> {
         let entry = menu.entries.first().context("There is nothing to boot")?;
-        // What was deployed in this second would count as deployed since the start, by the clocks.
+        // A deployment of this second would count as one since the start, by the clocks.
         std::thread::sleep(Duration::from_millis(1100));
         Self::start(kit, sysroot, Some(entry), out)
     }

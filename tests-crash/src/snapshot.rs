@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is in a directory, as a value: to compare, and to know again.
+//! The contents of a directory, as a value: to compare, and to know again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 /// A SHA-256.
 pub type Hash = [u8; 32];
 
-/// What a path leads to.
+/// The kinds of things that a path leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
     /// A directory.
@@ -32,7 +32,7 @@ pub enum Node {
 /// A path's node with mode and owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// What it is.
+    /// The thing itself.
     pub node: Node,
     /// Type and permissions, as `stat(2)` has them.
     pub mode: u32,
@@ -84,12 +84,12 @@ impl Snapshot {
         hash.finalize().into()
     }
 
-    /// What is at a path.
+    /// Returns the item at a path.
     pub fn get(&self, path: &str) -> Option<&Item> {
         self.items.get(path)
     }
 
-    /// What is below a directory, by paths relative to that.
+    /// Lists the items below a directory, by paths relative to it.
     pub fn below<'a>(&'a self, dir: &'a str) -> impl Iterator<Item = (&'a str, &'a Item)> {
         let start = format!("{dir}/");
         let stop = format!("{dir}0"); // the character after '/'

@@ -16,7 +16,7 @@ use rustix::mount::{MountFlags, UnmountFlags};
 
 use crate::program::run;
 
-/// What the images may take of the memory. They are sparse.
+/// The memory that the images may take. They are sparse.
 const SIZE: &str = "12g";
 
 /// How long a file system may stay in use after its last user.

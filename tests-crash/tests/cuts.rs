@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is made of a log: epochs, and what a power cut may leave of each.
+//! From a log to epochs, and to the states that a power cut may leave of each.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use std::collections::HashSet;

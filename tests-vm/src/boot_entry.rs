@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result};
 
-/// What a loader hands to the kernel. Paths are relative to the boot file system.
+/// The arguments and files that a loader hands to the kernel. Paths are relative to the boot file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BootEntry {
     /// Shown in the menu.

@@ -22,19 +22,21 @@ pub(crate) struct FileSystem {
     pub(crate) image: PathBuf,
     /// Where it is in there, and its size, in bytes; else it is all of it.
     pub(crate) range: Option<(u64, u64)>,
+    /// Options of `mount(8)`.
+    pub(crate) options: &'static str,
 }
 
 impl FileSystem {
     /// One that is all of an image.
     fn all_of(image: &Path) -> Self {
-        Self { image: image.to_owned(), range: None }
+        Self { image: image.to_owned(), range: None, options: "loop" }
     }
 
     /// The options of `mount(8)`.
     fn options(&self) -> String {
         match self.range {
-            Some((offset, size)) => format!("loop,offset={offset},sizelimit={size}"),
-            None => "loop".to_owned(),
+            Some((offset, size)) => format!("{},offset={offset},sizelimit={size}", self.options),
+            None => self.options.to_owned(),
         }
     }
 }
@@ -58,11 +60,21 @@ pub(crate) struct Disk {
 }
 
 /// Makes a disk in `directory` with the commit deployed, and returns it with what our `ostree` said.
-#[context("Making a disk in {}", directory.display())]
 pub(crate) fn make(environment: &Environment, commit: &Commit, directory: &Path) -> Result<(Disk, String)> {
+    make_on(environment, commit, directory, "mkfs.ext4")
+}
+
+/// As [`make`], with a root that another program has made.
+#[context("Making a disk in {}", directory.display())]
+pub(crate) fn make_on(
+    environment: &Environment,
+    commit: &Commit,
+    directory: &Path,
+    mkfs: &str,
+) -> Result<(Disk, String)> {
     let image = directory.join("disk.raw");
     fs::File::create(&image).and_then(|file| file.set_len(SIZE)).context("Creating the image")?;
-    command::run(Command::new("mkfs.ext4").args(["-q", "-L", "ostree-root"]).arg(&image))?;
+    command::run(Command::new(mkfs).args(["-q", "-L", "ostree-root"]).arg(&image))?;
     let mut script = on_disk(&FileSystem::all_of(&image), None);
     script.args(["sh", "-euc", INSTALL, "sh"]);
     let arguments = install_arguments(environment, commit, false, "root=LABEL=ostree-root rw");
@@ -111,6 +123,13 @@ impl Disk {
         open(self.image, Some(boot))
     }
 
+    /// The disk as a boot loader reads it now: no log is replayed, and nothing is written. Of an xfs.
+    pub(crate) fn without_replay(&self) -> Result<Self> {
+        let root = FileSystem { options: "loop,ro,norecovery,nouuid", ..FileSystem::all_of(&self.image) };
+        let read = open_with(self.image.clone(), None, || on_disk(&root, None));
+        read.context("Reading the disk as a boot loader does")
+    }
+
     /// Starts the best entry with the scenario's unit; these archives stand behind its initramfs.
     pub(crate) fn start(&self, more: &[Vec<u8>]) -> Start {
         Start::Kernel {
@@ -140,7 +159,7 @@ impl Disk {
         Ok(self.run(script, &[OsStr::new(link)])?.trim().to_owned())
     }
 
-    /// What a stateroot's journal has of all its boots; `filter` is for `journalctl(1)`.
+    /// Reads a stateroot's journal of all its boots; `filter` is for `journalctl(1)`.
     pub(crate) fn journal(&self, stateroot: &str, filter: &[&str]) -> Result<String> {
         let script = r#"dir=ostree/deploy/$1/var/log/journal; shift
             exec journalctl --directory="$dir" --quiet --no-pager --output=cat "$@""#;
@@ -151,8 +170,13 @@ impl Disk {
 
 /// Reads what a loader would boot, and copies it to where the image is.
 pub(crate) fn open(image: PathBuf, boot: Option<PathBuf>) -> Result<Disk> {
-    let list = r#"for entry in boot/loader/entries/*.conf; do cat "$entry"; printf '\0'; done"#;
     let command = || mounted(&image, boot.as_deref());
+    open_with(image.clone(), boot.clone(), command)
+}
+
+/// As [`open`]; each call of `command` mounts it.
+fn open_with(image: PathBuf, boot: Option<PathBuf>, command: impl Fn() -> Command) -> Result<Disk> {
+    let list = r#"for entry in boot/loader/entries/*.conf; do cat "$entry"; printf '\0'; done"#;
     let entries = command::output(command().args(["sh", "-euc", list]))?;
     let entry = BootEntry::best(entries.split_terminator('\0')).context("Reading boot/loader/entries")?;
     let kernel = take_from_boot(command(), &image, &entry.linux)?;

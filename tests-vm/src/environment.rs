@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 pub(crate) struct Environment {
     /// Our programs, laid out as a distribution packages them; empty for work that needs none.
     destdir: PathBuf,
-    /// What this crate keeps between runs: packages, trees, commits, logs.
+    /// The directory for what stays between runs: packages, trees, commits, logs.
     cache: PathBuf,
     /// A Debian tree that has the C `ostree` in `usr/bin`.
     peer: PathBuf,

@@ -94,7 +94,7 @@ fn make(
     Ok(Side { name, disk: disk.read_again()?, second })
 }
 
-/// What the versions have beside the tree, and the second one beside the first.
+/// Writes the files that the versions have beside the tree, and the second one beside the first.
 fn write_versions(tree: &Path, first: &Path, second: &Path) -> Result<()> {
     for number in 0..DEFAULTS {
         let text = |what: &str| format!("# {what} {number}\n").repeat(100);

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::machine::option;
+use crate::qemu::option;
 
 /// One of those that QEMU can start with.
 #[derive(Debug, Clone, PartialEq, Eq)]

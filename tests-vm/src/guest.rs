@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is handed to a guest besides its disk: credentials, the payload, the busybox initramfs.
+//! The things that are handed to a guest besides its disk: credentials, the payload, the busybox initramfs.
 
 use std::fs;
 use std::path::Path;

@@ -9,6 +9,7 @@ mod bench_tree;
 mod boot_entry;
 mod budget;
 mod command;
+mod console;
 mod cpio;
 mod demo;
 mod disk;
@@ -22,6 +23,7 @@ mod machine;
 mod mountinfo;
 mod payload;
 mod peer;
+mod qemu;
 mod report;
 mod scenarios;
 mod shell;
@@ -36,8 +38,8 @@ use environment::Environment;
 
 const USAGE: &str = "\
 usage: tests-vm COMMAND
-  run [FILTER] [--list]   boot the scenarios and check what they report; --all: those beyond the boot budget, too;
-                          --beyond: those alone
+  run [FILTER] [--list]   boot the scenarios and check what they report; --beyond: those beyond the boot budget, instead;
+                          --only GLOB: those whose names match
   demo                    build, install and boot a Debian system, upgrade it and roll back, step by step
   shell                   boot the system with a login on this terminal (ctrl-a x ends it)
   build-image             build the Debian tree that is committed, and print its path

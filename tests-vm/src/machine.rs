@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The QEMU driver: one guest, booted from a kernel and an initramfs, watched until it ends or runs out of time.
 
-use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,8 +12,10 @@ use fn_error_context::context;
 
 use crate::budget::Tier;
 use crate::command::last_lines;
+use crate::console::{printable, read_lossy};
 use crate::firmware::Firmware;
 use crate::guest::Credential;
+use crate::qemu::option;
 use crate::report::Report;
 use crate::typist::{Answer, Typist};
 
@@ -30,7 +31,7 @@ const POLL: Duration = Duration::from_millis(50);
 pub(crate) struct Machine {
     /// Scratch directory, kept with its logs when the boot fails.
     pub(crate) directory: PathBuf,
-    /// What it starts.
+    /// The system that it starts.
     pub(crate) start: Start,
     /// Raw disk images with their serials, seen as `/dev/vda` and on.
     pub(crate) disks: Vec<(PathBuf, &'static str)>,
@@ -38,7 +39,7 @@ pub(crate) struct Machine {
     pub(crate) credentials: Vec<Credential>,
 }
 
-/// What a guest starts.
+/// The ways in which a guest starts.
 #[derive(Debug)]
 pub(crate) enum Start {
     /// A kernel, without any boot loader.
@@ -52,14 +53,14 @@ pub(crate) enum Start {
     },
     /// The boot loader on the first disk.
     Loader {
-        /// What starts that.
+        /// The firmware that starts it.
         firmware: Firmware,
-        /// What is typed at the console.
+        /// The answers that are typed at the console.
         answers: Vec<Answer>,
     },
 }
 
-/// What becomes of a guest's writes to its disks.
+/// The fate of a guest's writes to its disks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Writes {
     Kept,
@@ -69,9 +70,9 @@ enum Writes {
 /// How a boot went.
 #[derive(Debug)]
 pub(crate) struct Boot {
-    /// What the guest's script sent.
+    /// The report that the guest's script sent.
     pub(crate) report: Report,
-    /// What the console showed, without escapes.
+    /// The text that the console showed, without escapes.
     pub(crate) console: String,
     /// From the start of QEMU to its end.
     pub(crate) duration: Duration,
@@ -200,6 +201,14 @@ impl Machine {
 }
 
 impl Start {
+    /// Adds a word to the kernel command line that is given, if one is.
+    pub(crate) fn add_argument(&mut self, argument: &str) {
+        if let Self::Kernel { arguments, .. } = self {
+            arguments.push(' ');
+            arguments.push_str(argument);
+        }
+    }
+
     /// The machine of QEMU.
     fn machine(&self) -> &'static str {
         match self {
@@ -235,7 +244,7 @@ fn wait(mut child: Child, limit: Duration, mut watch: impl FnMut()) -> Result<Op
 }
 
 /// Archives one after another, each starting at a multiple of four bytes as the kernel wants it.
-fn joined(archives: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn joined(archives: &[Vec<u8>]) -> Vec<u8> {
     let mut all = Vec::new();
     for archive in archives {
         all.resize(usize::next_multiple_of(all.len(), 4), 0);
@@ -244,53 +253,13 @@ fn joined(archives: &[Vec<u8>]) -> Vec<u8> {
     all
 }
 
-/// An option of QEMU that ends in a file name, in which a comma is written twice.
-pub(crate) fn option(prefix: &str, file: &Path) -> OsString {
-    let mut option = OsString::from(prefix);
-    option.push(file.to_string_lossy().replace(',', ",,"));
-    option
-}
-
-pub(crate) fn read_lossy(file: &Path) -> String {
-    String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned()
-}
-
-/// A console's text without escape sequences and other control characters.
-pub(crate) fn printable(console: &str) -> String {
-    let mut text = String::new();
-    let mut characters = console.chars().peekable();
-    while let Some(character) = characters.next() {
-        if character == '\u{1b}' {
-            if characters.next_if_eq(&'[').is_some() {
-                while characters.next().is_some_and(|next| !('@'..='~').contains(&next)) {}
-            } else {
-                characters.next();
-            }
-        } else if character == '\n' || !character.is_control() {
-            text.push(character);
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn escapes_are_taken_out_of_a_console() {
-        assert_eq!(printable("\u{1b}[0;32mOK\u{1b}[0m \u{1b}(Bdone\r\n\u{1b}"), "OK Bdone\n");
-        assert_eq!(printable("\u{1b}["), "");
-    }
-
-    #[test]
     fn archives_are_aligned() {
         assert_eq!(joined(&[vec![1; 5], vec![2; 3]]), [1, 1, 1, 1, 1, 0, 0, 0, 2, 2, 2]);
-    }
-
-    #[test]
-    fn commas_in_file_names_are_doubled() {
-        assert_eq!(option("path=", Path::new("/a,b")), "path=/a,,b");
     }
 
     #[test]

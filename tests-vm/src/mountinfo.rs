@@ -4,7 +4,7 @@
 /// One mount. Paths keep the kernel's octal escapes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mount {
-    /// What of the file system is mounted here.
+    /// The directory of the file system that is mounted here.
     pub(crate) root: String,
     /// Where it is mounted.
     pub(crate) mount_point: String,

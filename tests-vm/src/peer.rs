@@ -86,7 +86,7 @@ fn needed(tree: &Path, program: &Path) -> Result<Vec<PathBuf>> {
     libraries(&command::output(&mut list)?)
 }
 
-/// What a program of ours needs to run where nothing is installed: libraries of a tree, and the loader that runs them.
+/// Lists the files that a program of ours needs where nothing is installed: libraries of a tree, and the loader that runs them.
 pub(crate) fn runtime(tree: &Path, program: &Path) -> Result<Vec<PathBuf>> {
     let mut files = needed(tree, program)?;
     files.push(loader(tree));

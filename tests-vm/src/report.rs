@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a guest sent: sections of lines, each with the exit status of the command that wrote them.
+//! The report of a guest: sections of lines, each with the exit status of the command that wrote them.
 //!
 //! `guest/run.sh` writes the form: `@@ begin`, then for each section `@@ section NAME`, lines, `@@ status N`, and at
 //! last `@@ end`.

@@ -19,7 +19,7 @@ use crate::peer;
 /// Where it says which version it is.
 pub(crate) const VERSION_FILE: &str = "usr/share/tests-vm/version";
 
-/// What every deployment has.
+/// The directories that every deployment has.
 const DIRECTORIES: [&str; 13] = [
     "boot",
     "dev",

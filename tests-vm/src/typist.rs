@@ -11,14 +11,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use crate::machine::{option, printable, read_lossy};
+use crate::console::{printable, read_lossy};
+use crate::qemu::option;
 
-/// What is typed, and when.
+/// Keys that are typed, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Answer {
     /// Words that the console shows, behind those of the answer before.
     pub(crate) to: &'static str,
-    /// What is typed then.
+    /// The keys that are typed then.
     pub(crate) keys: &'static str,
 }
 

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// One place and the suites that apt takes from it.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,8 +13,53 @@ struct Source {
     suites: Vec<String>,
 }
 
+/// Debian's keys, where its package puts them.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
 /// The mirror of the Debian archive that apt uses here.
 pub(crate) fn mirror() -> Result<String> {
+    let sources = sources()?;
+    let uri = choose(&sources, host_release()?.as_deref()).context(
+        "No Debian archive in /etc/apt/sources.list or /etc/apt/sources.list.d: add one and try again",
+    )?;
+    resolve_mirror_list(uri)
+}
+
+/// The apt sources of a machine that runs `release` and is like this one in all else: the release itself, its updates and
+/// its security fixes. What this machine has added, as backports, is left out.
+pub(crate) fn sources_of(release: &str) -> Result<String> {
+    let host =
+        host_release()?.context("/etc/os-release has no VERSION_CODENAME: a Debian machine is needed")?;
+    let mut texts = Vec::new();
+    for source in sources()? {
+        let Some(suites) = suites_of(&source, &host, release) else { continue };
+        let uri = resolve_mirror_list(&source.uri)?;
+        texts.push(format!(
+            "Types: deb\nURIs: {uri}\nSuites: {suites}\nComponents: main\nSigned-By: {KEYRING}\n"
+        ));
+    }
+    texts.sort();
+    texts.dedup();
+    ensure!(
+        !texts.is_empty(),
+        "no apt source of Debian {host} in /etc/apt: {release} is taken from the same mirrors"
+    );
+    Ok(texts.join("\n"))
+}
+
+/// How apt reaches its sources here: proxies, and whether the mirror may be one that is frozen in time.
+pub(crate) fn ways() -> Result<String> {
+    let dump = crate::process::output(crate::process::command("apt-config").arg("dump"))?;
+    Ok(kept_options(&dump))
+}
+
+fn kept_options(dump: &str) -> String {
+    let kept = ["Acquire::http", "Acquire::Check-", "Acquire::Retries"];
+    let lines = dump.lines().filter(|line| kept.iter().any(|name| line.starts_with(name)));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+fn sources() -> Result<Vec<Source>> {
     let mut sources = Vec::new();
     for path in source_files()? {
         let text = std::fs::read_to_string(&path).with_context(|| format!("Reading {}", path.display()))?;
@@ -23,12 +68,21 @@ pub(crate) fn mirror() -> Result<String> {
             _ => sources.extend(parse_lines(&text)),
         }
     }
-    let codename =
-        crate::apt::codename(&std::fs::read_to_string("/etc/os-release").context("Reading /etc/os-release")?);
-    let uri = choose(&sources, codename.as_deref()).context(
-        "No Debian archive in /etc/apt/sources.list or /etc/apt/sources.list.d: add one and try again",
-    )?;
-    resolve_mirror_list(uri)
+    Ok(sources)
+}
+
+fn host_release() -> Result<Option<String>> {
+    Ok(codename(&std::fs::read_to_string("/etc/os-release").context("Reading /etc/os-release")?))
+}
+
+/// The suites of a source with another release in place of the host's.
+fn suites_of(source: &Source, host: &str, release: &str) -> Option<String> {
+    let of = |suite: &String| match suite.strip_prefix(host)? {
+        rest @ ("" | "-updates" | "-security") => Some(format!("{release}{rest}")),
+        _ => None,
+    };
+    let suites: Vec<String> = source.suites.iter().filter_map(of).collect();
+    (!suites.is_empty()).then(|| suites.join(" "))
 }
 
 fn source_files() -> Result<Vec<std::path::PathBuf>> {
@@ -137,6 +191,21 @@ mod tests {
         );
         assert_eq!(choose(&sources, Some("trixie")), Some("http://mirror.example/debian"));
         assert_eq!(choose(&sources[..1], Some("trixie")), None);
+    }
+
+    #[test]
+    fn sources_of_another_release() {
+        let all: Vec<Option<String>> =
+            parse_deb822(DEB822).iter().map(|source| suites_of(source, "bookworm", "trixie")).collect();
+        assert_eq!(all, [Some("trixie trixie-updates".to_owned()), Some("trixie-security".to_owned())]);
+        let added = parse_lines("deb http://a bookworm-backports main\ndeb http://b nodistro main\n");
+        assert!(added.iter().all(|source| suites_of(source, "bookworm", "bookworm").is_none()));
+    }
+
+    #[test]
+    fn options_that_are_kept() {
+        let dump = "APT \"\";\nAcquire::http::Proxy \"http://p:1\";\nAcquire::IndexTargets \"\";\n";
+        assert_eq!(kept_options(dump), "Acquire::http::Proxy \"http://p:1\";\n");
     }
 
     #[test]

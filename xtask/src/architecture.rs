@@ -5,40 +5,43 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 
-/// What the document promises.
+/// The promises of the document.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Table {
-    /// A room, and the rooms that it may use.
-    pub rooms: BTreeMap<String, BTreeSet<String>>,
+    /// Each folder by its name, as a path from the top.
+    pub folders: BTreeMap<String, String>,
+    /// The names of the folders that a folder may use.
+    pub uses: BTreeMap<String, BTreeSet<String>>,
     /// The crates of other projects that we use directly.
-    pub crates: BTreeSet<String>,
+    pub crates_of_others: BTreeSet<String>,
 }
 
 impl Table {
-    /// Reads both tables: rooms under the heading `## Rooms`, crates under `## Crates of others`.
+    /// Reads both tables: folders under the heading `## Folders`, crates under `## Crates of others`.
     ///
     /// # Errors
-    /// A heading that is not there, an empty table, or a room that lists one that is not in the table.
+    /// A heading that is not there, an empty table, or a folder that lists one that is not in the table.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut rooms = BTreeMap::new();
-        for row in rows(section(text, "## Rooms")?) {
+        let mut folders = BTreeMap::new();
+        let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for row in rows(section(text, "## Folders")?) {
             let (first, last) = (row.first().context("an empty row")?, row.last().context("an empty row")?);
-            for room in names(first) {
-                rooms.insert(room, names(last));
+            for path in quoted(first) {
+                uses.insert(name_of(&path), quoted(last).iter().map(|path| name_of(path)).collect());
+                folders.insert(name_of(&path), path);
             }
         }
-        let all: BTreeSet<String> = rooms.keys().cloned().collect();
-        for (room, uses) in &rooms {
-            let unknown: Vec<&String> = uses.difference(&all).collect();
-            ensure!(unknown.is_empty(), "room {room} may use {unknown:?}, which are no rooms");
+        for (folder, used) in &uses {
+            let unknown: Vec<&String> = used.iter().filter(|name| !folders.contains_key(*name)).collect();
+            ensure!(unknown.is_empty(), "{folder} may use {unknown:?}, which are not in the table");
         }
-        let crates: BTreeSet<String> = rows(section(text, "## Crates of others")?)
+        let crates_of_others: BTreeSet<String> = rows(section(text, "## Crates of others")?)
             .iter()
             .filter_map(|row| row.first())
-            .flat_map(|cell| names(cell))
+            .flat_map(|cell| quoted(cell))
             .collect();
-        ensure!(!rooms.is_empty() && !crates.is_empty(), "a table is empty");
-        Ok(Self { rooms, crates })
+        ensure!(!folders.is_empty() && !crates_of_others.is_empty(), "a table is empty");
+        Ok(Self { folders, uses, crates_of_others })
     }
 }
 
@@ -59,8 +62,13 @@ fn rows(section: &str) -> Vec<Vec<&str>> {
         .collect()
 }
 
-/// The names in code quotes, folders without their slash.
-fn names(cell: &str) -> BTreeSet<String> {
+/// The last component of a path: a crate is named like its folder.
+fn name_of(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or(path).to_owned()
+}
+
+/// The words in code quotes, folders without the slash at their end.
+fn quoted(cell: &str) -> BTreeSet<String> {
     cell.split('`').skip(1).step_by(2).map(|name| name.trim_end_matches('/').to_owned()).collect()
 }
 
@@ -68,21 +76,21 @@ fn names(cell: &str) -> BTreeSet<String> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "# T\n\n## Rooms\n\n| folder | what | may use |\n|---|---|---|\n| `a/` | x `y` | – |\n\
+    const TEXT: &str = "# T\n\n## Folders\n\n| folder | what | may use |\n|---|---|---|\n| `top/a/` | x `y` | – |\n\
                         | `b/`, `c/` | x | `a` (library) |\n\n## Crates of others\n\n| crate | for |\n|---|---|\n| `libc` | x |\n";
 
     #[test]
     fn both_tables() {
         let table = Table::parse(TEXT).unwrap();
-        assert_eq!(table.rooms.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
-        assert!(table.rooms["a"].is_empty());
-        assert_eq!(table.rooms["c"].iter().collect::<Vec<_>>(), ["a"]);
-        assert_eq!(table.crates.iter().collect::<Vec<_>>(), ["libc"]);
+        assert_eq!(table.folders.values().collect::<Vec<_>>(), ["top/a", "b", "c"]);
+        assert!(table.uses["a"].is_empty());
+        assert_eq!(table.uses["c"].iter().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(table.crates_of_others.iter().collect::<Vec<_>>(), ["libc"]);
     }
 
     #[test]
     fn what_is_refused() {
-        for (from, to) in [("## Rooms", "## Room"), ("`a` (lib", "`z` (lib"), ("| `libc` | x |", "")] {
+        for (from, to) in [("## Folders", "## Folder"), ("`a` (lib", "`z` (lib"), ("| `libc` | x |", "")] {
             assert!(Table::parse(&TEXT.replace(from, to)).is_err(), "{from} -> {to}");
         }
     }

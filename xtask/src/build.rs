@@ -8,7 +8,7 @@ use crate::workspace::Workspace;
 use crate::{process, static_program, terminal};
 
 /// The packages whose programs a distribution installs, less the static one.
-const PACKAGES: [&str; 3] = ["cli", "early-boot", "finalize"];
+pub(crate) const PACKAGES: [&str; 3] = ["cli", "early-boot", "finalize"];
 
 /// Builds everything that `install` lays out.
 pub(crate) fn all(workspace: &Workspace) -> Result<()> {
@@ -36,7 +36,7 @@ fn programs() -> Result<()> {
 #[context("Making the manual pages")]
 fn documents(workspace: &Workspace) -> Result<()> {
     terminal::progress("cargo run --bin ostree-documents");
-    // What a former version had must not stay.
+    // Files of an earlier version must not stay.
     if workspace.documents().exists() {
         std::fs::remove_dir_all(workspace.documents())?;
     }
@@ -67,10 +67,11 @@ mod tests {
     #[test]
     fn every_installed_program_is_built() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let manifests: String = PACKAGES
-            .iter()
-            .map(|package| std::fs::read_to_string(root.join(package).join("Cargo.toml")).unwrap())
-            .collect();
+        let read = |package| {
+            let places = [root.join(package), root.join("crates").join(package)];
+            places.iter().find_map(|folder| std::fs::read_to_string(folder.join("Cargo.toml")).ok()).unwrap()
+        };
+        let manifests: String = PACKAGES.iter().map(read).collect();
         for row in MANIFEST {
             if let Source::Program(name) = row.source {
                 assert!(manifests.contains(&format!("name = \"{name}\"\npath")), "{name} is not built");

@@ -23,7 +23,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCod
 
 /// Whether disks are booted, as a run of all rows does, or a whole Debian system is updated.
 fn needs_tree(arguments: &[String]) -> bool {
-    const WITHOUT: [&str; 7] = ["--quick", "--only", "--layout", "--mutant", "--theirs", "--help", "faults"];
+    const WITHOUT: [&str; 8] =
+        ["--quick", "--only", "--layout", "--mutant", "--theirs", "--help", "faults", "plans"];
     let is = |name: &&str, argument: &String| argument.split('=').next() == Some(*name);
     let has = |name: &&str| arguments.iter().any(|argument| is(name, argument));
     ["--boots", "--full-size"].iter().any(has) || !WITHOUT.iter().any(has)
@@ -77,6 +78,7 @@ mod tests {
             ("--only deploy --boots 2", true),
             ("--theirs --full-size", true),
             ("faults --quick", false),
+            ("plans", false),
         ] {
             let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
             assert_eq!(needs_tree(&arguments), needs, "{line}");

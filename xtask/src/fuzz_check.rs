@@ -18,7 +18,7 @@ const FLAGS: &str = "--cfg fuzzing -C passes=sancov-module -C llvm-args=-sanitiz
                      -C codegen-units=1";
 
 /// Where there are targets: beside what they test.
-const ROOMS: [&str; 2] = ["formats/fuzz", "tests-crash/fuzz"];
+const CRATES: [&str; 2] = ["crates/formats/fuzz", "tests-crash/fuzz"];
 
 #[derive(Deserialize)]
 struct Manifest {
@@ -34,11 +34,11 @@ struct Bin {
 pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<()> {
     let targets = targets(workspace)?;
     let mut broken = Vec::new();
-    for room in ROOMS.map(|room| workspace.root.join(room)) {
-        let programs = build(workspace, &room)?;
-        for (_, target) in targets.iter().filter(|(of, _)| *of == room) {
+    for folder in CRATES.map(|folder| workspace.root.join(folder)) {
+        let programs = build(workspace, &folder)?;
+        for (_, target) in targets.iter().filter(|(of, _)| *of == folder) {
             terminal::progress(&format!("fuzzing {target} for {seconds} s"));
-            if let Err(error) = fuzz(workspace, &room, &programs, target, seconds) {
+            if let Err(error) = fuzz(workspace, &folder, &programs, target, seconds) {
                 println!("FAILED  {target}: {error:#}");
                 broken.push(target.as_str());
             } else {
@@ -58,35 +58,35 @@ pub(crate) fn run_all(workspace: &Workspace, minutes: u32) -> Result<()> {
     run(workspace, (minutes * 60 / targets).max(1))
 }
 
-/// All targets, each with its room.
+/// All targets, each with its crate.
 fn targets(workspace: &Workspace) -> Result<Vec<(PathBuf, String)>> {
     let mut targets = Vec::new();
-    for room in ROOMS.map(|room| workspace.root.join(room)) {
-        let path = room.join("Cargo.toml");
+    for folder in CRATES.map(|folder| workspace.root.join(folder)) {
+        let path = folder.join("Cargo.toml");
         let text = std::fs::read_to_string(&path).with_context(|| format!("Reading {}", path.display()))?;
         let manifest: Manifest =
             toml::from_str(&text).with_context(|| format!("Parsing {}", path.display()))?;
         ensure!(!manifest.bin.is_empty(), "{} has no target", path.display());
-        targets.extend(manifest.bin.into_iter().map(|bin| (room.clone(), bin.name)));
+        targets.extend(manifest.bin.into_iter().map(|bin| (folder.clone(), bin.name)));
     }
     Ok(targets)
 }
 
 #[context("Building the fuzz targets")]
-fn build(workspace: &Workspace, room: &Path) -> Result<PathBuf> {
+fn build(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
     terminal::progress("cargo build of the fuzz targets, with coverage");
     let target = workspace.target.join("fuzz");
     let mut cargo = process::cargo("build");
     cargo.args(["--release", "--bins", "--target", &workspace.triple]);
-    cargo.arg("--manifest-path").arg(room.join("Cargo.toml")).arg("--target-dir").arg(&target);
+    cargo.arg("--manifest-path").arg(folder.join("Cargo.toml")).arg("--target-dir").arg(&target);
     cargo.env("RUSTFLAGS", FLAGS);
     process::run(cargo)?;
     Ok(target.join(&workspace.triple).join("release"))
 }
 
 #[context("Fuzzing {target}")]
-fn fuzz(workspace: &Workspace, room: &Path, programs: &Path, target: &str, seconds: u32) -> Result<()> {
-    // What the fuzzer learns is kept over runs; what we give it to start from is in the checkout.
+fn fuzz(workspace: &Workspace, folder: &Path, programs: &Path, target: &str, seconds: u32) -> Result<()> {
+    // The inputs that the fuzzer finds are kept over runs; those that it starts from are in the checkout.
     let corpus = workspace.target.join("fuzz/corpus").join(target);
     let artifacts = workspace.target.join("fuzz/artifacts").join(target);
     for dir in [&corpus, &artifacts] {
@@ -94,7 +94,7 @@ fn fuzz(workspace: &Workspace, room: &Path, programs: &Path, target: &str, secon
     }
     let mut command = process::command(programs.join(target));
     command.arg(&corpus);
-    let seeds = room.join("seeds").join(target);
+    let seeds = folder.join("seeds").join(target);
     if seeds.is_dir() {
         command.arg(seeds);
     }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is checked without running anything of ours: one list of rules.
+//! The rules that are checked without running anything of ours: one list.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
+use crate::test::beyond;
 use crate::workspace::Workspace;
-use crate::{licenses, process, static_program, terminal};
+use crate::{book, circles, doc_names, licenses, picture, process, ratchet, static_program, terminal};
 
 /// How a rule ended, if it did not fail.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,7 +25,13 @@ pub(crate) type Rule = (&'static str, fn(&Workspace) -> Result<Verdict>);
 pub(crate) const RULES: &[Rule] = &[
     ("every file names its licence", spdx_headers),
     ("no file is longer than 900 lines", short_files),
+    ("no circles of files inside a crate", no_circles),
+    ("comments begin with their subject", ratcheted_comments),
     ("no paths of machines, no hosts of mirrors", no_machines),
+    ("files that the documents name are there", named_files),
+    ("every scenario beyond the boot budget has passed, and docs/test-all.md says when", recorded_scenarios),
+    ("docs/SUMMARY.md lists every page", listed_pages),
+    ("pictures show what their tables and transcripts say", drawn_pictures),
     ("shell scripts pass shellcheck", shellcheck),
     ("formatted by rustfmt", rustfmt),
     ("the static program links only crates of its list", initramfs_crates),
@@ -33,10 +40,12 @@ pub(crate) const RULES: &[Rule] = &[
     ("clippy finds nothing", clippy),
 ];
 
-/// Checks them all; prints what does not hold.
-pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+/// Checks those whose names have `part` in them; prints what does not hold.
+pub(crate) fn run(workspace: &Workspace, part: &str) -> Result<()> {
+    let rules: Vec<&Rule> = RULES.iter().filter(|(name, _)| name.contains(part)).collect();
+    ensure!(!rules.is_empty(), "no rule has {part:?} in its name");
     let mut broken = 0;
-    for (name, check) in RULES {
+    for (name, check) in &rules {
         terminal::progress(name);
         match check(workspace) {
             Ok(Verdict::Holds) => println!("ok      {name}"),
@@ -48,7 +57,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         }
     }
     if broken > 0 {
-        bail!("{broken} of {} rules do not hold", RULES.len());
+        bail!("{broken} of {} rules do not hold", rules.len());
     }
     Ok(())
 }
@@ -99,6 +108,21 @@ fn short_files(workspace: &Workspace) -> Result<Verdict> {
     none("too long", long.map(|(name, lines)| format!("{} ({lines})", name.display())).collect())
 }
 
+fn no_circles(workspace: &Workspace) -> Result<Verdict> {
+    circles::check(workspace)?;
+    Ok(Verdict::Holds)
+}
+
+fn ratcheted_comments(workspace: &Workspace) -> Result<Verdict> {
+    ratchet::check(workspace, &texts(workspace)?)?;
+    Ok(Verdict::Holds)
+}
+
+/// Lowers the counts of comments to those of the checkout.
+pub(crate) fn lower(workspace: &Workspace) -> Result<()> {
+    ratchet::lower(workspace, &texts(workspace)?)
+}
+
 /// Written in two parts each, so that this file does not find itself.
 const MACHINES: &[&str] = &[
     concat!("/work", "/main"),
@@ -121,6 +145,33 @@ fn no_machines(workspace: &Workspace) -> Result<Verdict> {
         }
     }
     none("found", found)
+}
+
+fn named_files(workspace: &Workspace) -> Result<Verdict> {
+    let files = workspace.files()?;
+    let mut missing = Vec::new();
+    for (name, text) in texts(workspace)? {
+        let at_the_top =
+            name.components().count() == 1 && name.extension().is_some_and(|ending| ending == "md");
+        if at_the_top || name.starts_with("docs") {
+            missing.extend(doc_names::missing(&name, &text, &files));
+        }
+    }
+    none("no such file", missing)
+}
+
+fn listed_pages(workspace: &Workspace) -> Result<Verdict> {
+    let path = workspace.root.join(book::SUMMARY);
+    let summary = std::fs::read_to_string(&path).with_context(|| format!("Reading {}", path.display()))?;
+    none(book::SUMMARY, book::faults(&summary, &workspace.files()?))
+}
+
+fn drawn_pictures(workspace: &Workspace) -> Result<Verdict> {
+    none("./run pictures draws them anew", picture::stale(&workspace.root)?)
+}
+
+fn recorded_scenarios(workspace: &Workspace) -> Result<Verdict> {
+    none("in docs/test-all.md", beyond::faults(workspace)?)
 }
 
 fn shellcheck(workspace: &Workspace) -> Result<Verdict> {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a distribution installs, and where: one table.
+//! The files that a distribution installs, and their places: one table.
 
 /// Where the file of a row comes from.
 #[derive(Debug, Clone, Copy)]

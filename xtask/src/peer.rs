@@ -6,17 +6,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use fn_error_context::context;
-use rustix::fs::FlockOperation;
 
+use crate::tree::Tree;
 use crate::workspace::Workspace;
-use crate::{apt, process, terminal};
 
 /// A Debian release that has an `ostree`.
 struct Suite {
     name: &'static str,
-    /// What the environment of tests calls it.
+    /// Its name in the environment of tests.
     variable: &'static str,
-    /// What it has beyond [`PACKAGES`], with a comma in front of each: programs that say how an SELinux policy labels, and
+    /// Its packages beyond [`PACKAGES`], with a comma in front of each: programs that say how an SELinux policy labels, and
     /// in one of them a policy.
     more: &'static str,
 }
@@ -29,8 +28,6 @@ const SUITES: [Suite; 2] = [
 
 /// The programs, and a Python that can use the library as a program that runs for long does.
 const PACKAGES: &str = "ostree,ostree-boot,libostree-1-1,gir1.2-ostree-1.0,python3-gi";
-/// In the tree, written last; a tree without it, or with another text in it, is made again.
-const STAMP: &str = ".made-by-xtask-peer";
 
 /// One peer's programs.
 pub(crate) struct Peer {
@@ -59,7 +56,7 @@ impl Peer {
         })
     }
 
-    /// What tests read to find it.
+    /// Returns the variables by which tests find it.
     pub(crate) fn environment(&self) -> [(String, &Path); 3] {
         let name = |what: &str| format!("{}{what}", self.suite.variable);
         [(name(""), &self.program), (name("_PREPARE_ROOT"), &self.prepare_root), (name("_DIR"), &self.dir)]
@@ -74,78 +71,28 @@ impl Peer {
 
     /// Makes it unless it is there.
     #[context("Making the Debian {} tree with the ostree to compare with", self.suite.name)]
-    pub(crate) fn ensure(&self, workspace: &Workspace) -> Result<()> {
-        let name = format!("peer-{}.lock", self.suite.name);
-        let lock = std::fs::File::create(workspace.cache.join(name)).context("Creating the lock file")?;
-        rustix::fs::flock(&lock, FlockOperation::LockExclusive).context("Waiting for another run")?;
-        if !self.is_complete() {
-            self.make()?;
-        }
+    pub(crate) fn ensure(&self) -> Result<()> {
+        let suite = self.suite.name;
+        let packages = format!("{PACKAGES}{}", self.suite.more);
+        let recipe = format!("{suite} minbase {packages}\n");
+        Tree { dir: self.dir.clone(), suite, packages, recipe }.ensure(|_| Ok(()))?;
         write_wrapper(self, &self.program, "usr/bin/ostree", "ostree")?;
         write_wrapper(self, &self.prepare_root, "usr/lib/ostree/ostree-prepare-root", "ostree-prepare-root")
-    }
-
-    fn recipe(&self) -> String {
-        format!("{} minbase {}\n", self.suite.name, self.packages())
-    }
-
-    fn packages(&self) -> String {
-        format!("{PACKAGES}{}", self.suite.more)
-    }
-
-    fn is_complete(&self) -> bool {
-        std::fs::read_to_string(self.dir.join(STAMP)).is_ok_and(|text| text == self.recipe())
-    }
-
-    fn make(&self) -> Result<()> {
-        let mirror = apt::mirror()?;
-        let suite = self.suite.name;
-        terminal::progress(&format!(
-            "debootstrap {suite} from the mirror of this machine (about a minute, 300 MB)"
-        ));
-        let new = self.dir.with_extension("new");
-        remove(&new)?;
-        let mut debootstrap = process::as_root("debootstrap");
-        debootstrap
-            .args(["--variant=minbase", &format!("--include={}", self.packages()), suite])
-            .arg(&new)
-            .arg(&mirror);
-        process::run(debootstrap)?;
-        let mut stamp = process::as_root("sh");
-        // The packages were unpacked: their archives are as big as half of the tree.
-        stamp.args([
-            "-c",
-            r#"set -eu; rm -f "$1"/var/cache/apt/archives/*.deb; printf %s "$2" > "$1/$3"; sync -f "$1""#,
-            "sh",
-        ]);
-        stamp.arg(&new).arg(self.recipe()).arg(STAMP);
-        process::run(stamp)?;
-        // The former one stays in use until now.
-        remove(&self.dir)?;
-        let mut rename = process::as_root("mv");
-        rename.arg("-T").arg(&new).arg(&self.dir);
-        process::run(rename)
     }
 }
 
 /// The first one, made unless it is there.
 pub(crate) fn ensure(workspace: &Workspace) -> Result<Peer> {
     let peer = Peer::at(&workspace.cache);
-    peer.ensure(workspace)?;
+    peer.ensure()?;
     Ok(peer)
 }
 
 /// All of them, made unless they are there.
 pub(crate) fn ensure_all(workspace: &Workspace) -> Result<[Peer; SUITES.len()]> {
     let peers = Peer::all(&workspace.cache);
-    peers.iter().try_for_each(|peer| peer.ensure(workspace))?;
+    peers.iter().try_for_each(Peer::ensure)?;
     Ok(peers)
-}
-
-fn remove(tree: &Path) -> Result<()> {
-    let mut remove = process::as_root("rm");
-    remove.args(["-rf", "--one-file-system", "--"]).arg(tree);
-    process::run(remove)
 }
 
 /// The loader of the tree with the library path of its architecture.
@@ -186,19 +133,6 @@ mod tests {
     #[test]
     fn words_for_the_shell() {
         assert_eq!(quoted("/a b/it's"), r"'/a b/it'\''s'");
-    }
-
-    #[test]
-    fn a_tree_without_its_stamp_is_half_made() {
-        let cache = tempfile::tempdir().unwrap();
-        for peer in Peer::all(cache.path()) {
-            assert!(!peer.is_complete());
-            std::fs::create_dir(&peer.dir).unwrap();
-            std::fs::write(peer.dir.join(STAMP), "other\n").unwrap();
-            assert!(!peer.is_complete());
-            std::fs::write(peer.dir.join(STAMP), peer.recipe()).unwrap();
-            assert!(peer.is_complete());
-        }
     }
 
     #[test]

@@ -47,7 +47,12 @@ pub(crate) fn line_of(command: &Command) -> String {
 }
 
 /// Runs to the end; output is shown line by line if somebody watches.
-pub(crate) fn capture(mut command: Command) -> Result<Finished> {
+pub(crate) fn capture(command: Command) -> Result<Finished> {
+    listen(command, |_| ())
+}
+
+/// As `capture`; `hear` is given each line when it comes.
+pub(crate) fn listen(mut command: Command, mut hear: impl FnMut(&str)) -> Result<Finished> {
     let line = line_of(&command);
     let (reader, writer) = std::io::pipe().context("Making a pipe")?;
     command.stdout(writer.try_clone().context("Copying a pipe")?).stderr(writer);
@@ -61,6 +66,7 @@ pub(crate) fn capture(mut command: Command) -> Result<Finished> {
         if terminal::watched() {
             eprintln!("{text}");
         }
+        hear(&text);
         output.push_str(&text);
         output.push('\n');
     }

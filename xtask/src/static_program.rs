@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the program of the initramfs must be: no interpreter, small, and made of few crates.
+//! The rules for the program of the initramfs: no interpreter, small, and made of few crates.
 
 use std::collections::BTreeSet;
 

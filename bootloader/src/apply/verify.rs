@@ -8,16 +8,20 @@ use anyhow::{Context, Result};
 use formats::bls;
 use formats::bls::Entry;
 use prepare_root::resolve::resolve_link;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::rehearse;
+use crate::dirs::kind;
+use crate::files::{CopyFile, NewLink};
 use crate::loader::ShownEntry;
-use crate::plan::{Change, CopyFile, NewLink, Settings, SwitchPlan};
-use crate::state::read::deployment_of;
-use crate::state::{BootState, Places, PresentEntry};
+use crate::names::PRESTAGED;
+use crate::places::Places;
+use crate::plan::{Change, SwitchPlan};
+use crate::settings::Settings;
+use crate::state::{BootState, PresentEntry, deployment_of};
+use crate::tree::ReadTree;
 
-/// What is wrong with what was staged. None of it should ever be seen: it is a defect here, or of the disk.
+/// The faults of staged files. None should ever be seen: it is a defect here, or of the disk.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     /// It cannot be read back.
@@ -41,17 +45,17 @@ pub enum VerifyError {
         entry: String,
         /// As the entry has it.
         path: String,
-        /// What is wrong with it.
+        /// The fault, for a person.
         problem: String,
     },
-    /// What is written in the loader's own format would not show the entries.
+    /// The file in the loader's own format would not show the entries.
     #[error("Reading {file} as the boot loader {loader} does: {problem}")]
     Native {
         /// Below the new `loader.N`.
         file: String,
         /// As the configuration names it.
         loader: &'static str,
-        /// What is wrong with it.
+        /// The fault, for a person.
         problem: String,
     },
     /// The copy is not what was copied.
@@ -62,10 +66,15 @@ pub enum VerifyError {
     Link(String, String),
 }
 
-pub(super) fn verify(plan: &SwitchPlan, places: Places<'_>, settings: &Settings) -> Result<()> {
-    let present = BootState::read(places)?;
+/// Verifies a new set, by the rules of boot loaders and of the initramfs; `present` is the state before it.
+pub(super) fn verify(
+    plan: &SwitchPlan,
+    present: &BootState,
+    places: Places<'_>,
+    settings: &Settings,
+) -> Result<()> {
     for link in &plan.links {
-        check_link(plan, link, &present, places.root)?;
+        check_link(plan, link, present, places.root)?;
     }
     if plan.change != Change::Entries {
         return Ok(());
@@ -86,8 +95,8 @@ pub(super) fn verify(plan: &SwitchPlan, places: Places<'_>, settings: &Settings)
 
 /// The same for entries that are written ahead: without what is made by the switch only, which are links, files of others, and
 /// what a program writes.
-pub(super) fn verify_rehearsed(plan: &SwitchPlan, places: Places<'_>, settings: &Settings) -> Result<()> {
-    let staged = BootState::read_dir(places, rehearse::DIR)?;
+pub(super) fn verify_prestaged(plan: &SwitchPlan, places: Places<'_>, settings: &Settings) -> Result<()> {
+    let staged = BootState::read_dir(places, PRESTAGED)?;
     if let Some(bad) = staged.unreadable.first() {
         return Err(VerifyError::Unreadable(bad.path.clone(), bad.reason.clone()).into());
     }
@@ -128,7 +137,7 @@ fn check_native(staged: &BootState, settings: &Settings) -> Result<(), VerifyErr
 /// another system.
 fn compare(settings: &Settings, text: &str, entries: &[&Entry]) -> Result<(), String> {
     let shown = settings.installed.loader.parse(text);
-    // Who says what stands before paths knows a GRUB that reads a btrfs otherwise.
+    // An administrator who sets the prefix of paths knows a GRUB that reads a btrfs otherwise.
     let subvolume = settings.installed.subvolume.as_deref().filter(|_| settings.grub_prefix.is_none());
     let ours: Vec<&ShownEntry> = shown.entries.iter().filter(|entry| entry.is_ours()).collect();
     if ours.len() != entries.len() {
@@ -190,8 +199,9 @@ fn check_order(plan: &SwitchPlan, staged: &BootState) -> Result<()> {
 
 /// Every path that the entry hands to the loader.
 fn check_files(plan: &SwitchPlan, entry: &PresentEntry, boot: BorrowedFd<'_>) -> Result<()> {
-    let keys = ["linux", "initrd", "devicetree"];
-    for path in keys.into_iter().flat_map(|key| entry.entry.all(key)) {
+    let initrds = entry.entry.initrd().into_iter().filter(|path| !path.starts_with('$'));
+    let others = ["linux", "devicetree"].into_iter().flat_map(|key| entry.entry.all(key));
+    for path in others.chain(initrds) {
         let failed = |problem: &str| VerifyError::File {
             entry: entry.name.to_string(),
             path: path.to_owned(),
@@ -200,16 +210,13 @@ fn check_files(plan: &SwitchPlan, entry: &PresentEntry, boot: BorrowedFd<'_>) ->
         // With a prefix the path begins at the root, and `/boot/boot` leads back here on a file system of its own.
         let below = path.strip_prefix("/boot/").or_else(|| path.strip_prefix('/'));
         let below = below.ok_or_else(|| failed("is not absolute"))?;
-        let stat = match rustix::fs::statat(boot, below, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => stat,
-            Err(Errno::NOENT | Errno::NOTDIR) => return Err(failed("is not there").into()),
-            Err(err) => return Err(err).with_context(|| format!("Looking at /boot/{below}")),
+        let found = boot.file(below).with_context(|| format!("Looking at /boot/{below}"))?;
+        let Some((_, there)) = found else {
+            let is_there = kind(boot, below)?.is_some();
+            return Err(failed(if is_there { "is no file" } else { "is not there" }).into());
         };
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(failed("is no file").into());
-        }
         let size = plan.needs.iter().find(|need| need.path == below).and_then(|need| need.size);
-        if size.is_some_and(|size| u64::try_from(stat.st_size) != Ok(size)) {
+        if size.is_some_and(|size| there != size) {
             return Err(failed("has another size than in the deployment").into());
         }
     }

@@ -3,7 +3,8 @@
 
 use formats::bls::Entry;
 
-use super::{AfterSwitch, Installed, Loader, LoaderError, Tool};
+use super::error::LoaderError;
+use super::interface::{AfterSwitch, Installed, Loader, Tool};
 
 /// `aboot-deploy`.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +13,10 @@ pub struct Aboot;
 impl Loader for Aboot {
     fn name(&self) -> &'static str {
         "aboot"
+    }
+
+    fn loads_one_initrd(&self) -> Option<&'static str> {
+        Some("its image holds the only one that is loaded")
     }
 
     fn after_switch(&self, _installed: &Installed, default: &Entry) -> Result<AfterSwitch, LoaderError> {

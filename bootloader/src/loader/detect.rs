@@ -5,187 +5,21 @@
 //! booting what that configuration says, and nobody would notice.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::str::FromStr;
 
 use anyhow::Result;
-use formats::bls::Entry;
-use serde::Serialize;
+use formats::grubenv::Grubenv;
 
-use super::{Aboot, Beside, BootEntriesOnly, Extlinux, Grub2, Loader, Syslinux, Uboot, Zipl, place};
-use crate::state::read::{kind, names, open_dir, read, read_link, read_text};
-
-/// `[sysroot] bootloader`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Choice {
-    /// Look for one.
-    #[default]
-    Auto,
-    /// Boot entries only.
-    None,
-    /// GRUB with a configuration that is made from the entries.
-    Grub2,
-    /// SYSLINUX and EXTLINUX with `syslinux.cfg`.
-    Syslinux,
-    /// EXTLINUX and U-Boot with `extlinux.conf`.
-    Extlinux,
-    /// U-Boot with `uEnv.txt`.
-    Uboot,
-    /// z Systems.
-    Zipl,
-    /// Android's.
-    Aboot,
-}
-
-/// Why nothing can be written for a loader.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LoaderError {
-    /// Not one of the names.
-    #[error(
-        "[sysroot] bootloader={0} is not one of auto, none, grub2, syslinux, extlinux, uboot, zipl, aboot"
-    )]
-    Unknown(String),
-    /// It would go on booting what another configuration says, and nobody would notice.
-    #[error(
-        "The boot loader {name} reads /boot/{path}, which leads to no deployment and {problem}; {remedy}"
-    )]
-    Elsewhere {
-        /// As the configuration names it.
-        name: &'static str,
-        /// Below `/boot`.
-        path: String,
-        /// Why that file is not simply replaced.
-        problem: String,
-        /// What to do.
-        remedy: &'static str,
-    },
-    /// GRUB would go on with the menu of the EFI partition that it was loaded from.
-    #[error(
-        "The EFI partition at /boot/efi is not the one that the machine was booted from, which is {0}; mount that one there and try again"
-    )]
-    OtherEsp(String),
-    /// More initrds than it can load.
-    #[error(
-        "Boot entry {entry} has several initrds, and the boot loader {loader} loads one: leave out --overlay-initrd"
-    )]
-    OneInitrd {
-        /// As the configuration names it.
-        loader: &'static str,
-        /// The entry's file name.
-        entry: String,
-    },
-    /// A text that would break out of its place in a file.
-    #[error("Boot entry {entry}: {what} holds a line break")]
-    LineBreak {
-        /// The entry's file name.
-        entry: String,
-        /// The field.
-        what: &'static str,
-    },
-    /// No boot image.
-    #[error("The boot entry has no key {0}, which aboot-deploy needs")]
-    NoAboot(&'static str),
-    /// Encrypted boot images are not built.
-    #[error(
-        "This is a guest of Secure Execution, and encrypted boot images are not supported; use zipl by hand"
-    )]
-    SecureExecution,
-}
-
-impl Choice {
-    const ALL: [Self; 8] = [
-        Self::Auto,
-        Self::None,
-        Self::Grub2,
-        Self::Syslinux,
-        Self::Extlinux,
-        Self::Uboot,
-        Self::Zipl,
-        Self::Aboot,
-    ];
-
-    /// As the configuration has it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::None => "none",
-            Self::Grub2 => "grub2",
-            Self::Syslinux => "syslinux",
-            Self::Extlinux => "extlinux",
-            Self::Uboot => "uboot",
-            Self::Zipl => "zipl",
-            Self::Aboot => "aboot",
-        }
-    }
-}
-
-impl FromStr for Choice {
-    type Err = LoaderError;
-
-    fn from_str(text: &str) -> Result<Self, LoaderError> {
-        let found = Self::ALL.into_iter().find(|choice| choice.name() == text);
-        found.ok_or_else(|| LoaderError::Unknown(text.to_owned()))
-    }
-}
-
-/// What the first file that a loader reads leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reads {
-    /// The file in the chosen `loader.N`.
-    OurFile,
-    /// The boot entries themselves.
-    BootEntries,
-    /// Something else, of which nothing is lost if it is replaced by ours.
-    Replaceable,
-    /// Something else that has entries of others.
-    Others,
-}
-
-/// The first file that a loader reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EntryPoint {
-    /// Below `/boot`.
-    pub path: String,
-    /// Of a link its target.
-    pub link: Option<String>,
-    /// What it says; empty for a link that leads nowhere yet.
-    pub text: String,
-}
-
-/// A boot loader as it is installed.
-#[derive(Debug, Clone)]
-pub struct Installed {
-    /// Which one.
-    pub loader: &'static dyn Loader,
-    /// What says so.
-    pub because: String,
-    /// Where it begins to read, if that is not in `loader.N`.
-    pub entry_point: Option<EntryPoint>,
-    /// How GRUB finds the file system of `/boot`, for its file on another one.
-    pub boot_uuid: Option<String>,
-    /// What GRUB reads beside its menu.
-    pub beside: Beside,
-    /// Where `/boot` is in a btrfs, for GRUB, which reads it from its top and not from the subvolume that is mounted.
-    pub subvolume: Option<String>,
-    /// The partition that the machine was booted from, where the EFI partition that GRUB's file is on is another one.
-    pub other_esp: Option<String>,
-}
-
-impl Default for Installed {
-    fn default() -> Self {
-        let because = "no other was found".to_owned();
-        let beside = Beside::default();
-        Self {
-            loader: &BootEntriesOnly,
-            because,
-            entry_point: None,
-            boot_uuid: None,
-            beside,
-            subvolume: None,
-            other_esp: None,
-        }
-    }
-}
+use super::aboot::Aboot;
+use super::beside::Beside;
+use super::choice::Choice;
+use super::grub2::{self, Grub2};
+use super::interface::{EntryPoint, Installed, Loader};
+use super::none::BootEntriesOnly;
+use super::place;
+use super::syslinux::{Extlinux, Syslinux};
+use super::uboot::Uboot;
+use super::zipl::Zipl;
+use crate::dirs::{kind, names, open_dir, read, read_link, read_text};
 
 impl Installed {
     /// Compares the EFI partition that is mounted with the one that the machine was booted from, of which [`booted_partition`] tells:
@@ -198,24 +32,6 @@ impl Installed {
             self.other_esp = place::is_another(esp.as_fd(), &booted)?.then_some(booted);
         }
         Ok(())
-    }
-
-    /// What would refuse every switch, whatever is in it; to be asked before a tree is made.
-    pub fn check(&self) -> Result<(), LoaderError> {
-        match self.loader.after_switch(self, &Entry::default()) {
-            // A switch has an entry.
-            Ok(_) | Err(LoaderError::NoAboot(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// What it reads.
-    pub fn reads(&self) -> Reads {
-        match (&self.entry_point, self.loader.file()) {
-            (Some(point), _) => self.loader.reads(point.link.as_deref(), &point.text),
-            (None, Some(_)) => Reads::OurFile,
-            (None, None) => Reads::BootEntries,
-        }
     }
 }
 
@@ -268,6 +84,17 @@ fn grub_point(boot: BorrowedFd<'_>, found: Option<&(Choice, String)>) -> Result<
 
 fn beside(boot: BorrowedFd<'_>, grub: Option<&EntryPoint>) -> Beside {
     grub.map(|point| Beside::read(boot, point)).unwrap_or_default()
+}
+
+impl Beside {
+    /// Reads what is in the directory that GRUB, beginning at this file, has as its own. What cannot be read is not there for GRUB
+    /// either.
+    fn read(boot: BorrowedFd<'_>, point: &EntryPoint) -> Self {
+        let dir = grub2::directory(&point.path, &point.text);
+        let text = |name: &str| read_text(boot, &format!("{dir}/{name}")).ok().flatten();
+        let environment = text("grubenv").and_then(|block| Grubenv::parse(block.as_bytes()).ok());
+        Self { environment, custom: text("custom.cfg"), script: Some(point.text.clone()), dir }
+    }
 }
 
 fn read_entry_point(boot: BorrowedFd<'_>, path: String) -> Result<EntryPoint> {
@@ -344,6 +171,7 @@ fn grub_reads_entries(boot: BorrowedFd<'_>) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::interface::Reads;
     use super::*;
 
     fn detected(files: &[(&str, &str)]) -> Option<(Choice, String)> {

@@ -13,47 +13,38 @@
 mod entry_point;
 mod generate;
 mod menu;
+mod quote;
+mod render;
 mod script;
 mod settings;
 
 use formats::bls::Entry;
 use formats::kernel_args::KernelArgs;
 
-use super::{AfterSwitch, Beside, Installed, Loader, LoaderError, Menu, MenuItem, Reads, Shown};
-use crate::plan::NewFile;
+use render::{FOOTER, HEADER, menu_entry};
+
+use super::beside::Beside;
+use super::error::LoaderError;
+use super::interface::{AfterSwitch, Installed, Loader, Reads};
+use super::menu::Menu;
+use super::shown::Shown;
+use crate::entry;
+use crate::files::NewFile;
 
 pub(super) use entry_point::directory;
 pub use generate::{Generator, generate};
-pub(super) use script::default_of_entries;
+pub(crate) use script::default_of_entries;
 
 /// GRUB with a configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct Grub2;
 
-const HEADER: &str = r#"# The boot menu, made of the boot entries beside it. Every deployment makes it anew: what is yours, settings and
-# entries, belongs into custom.cfg in GRUB's own directory.
-set default=0
-set timeout_style=menu
-set timeout=5
-if [ -s "${prefix}/grubenv" ]; then
-  load_env
-fi
-if [ -n "${next_entry}" ]; then
-  set default="${next_entry}"
-  set next_entry=
-  save_env next_entry
-fi
-for module in all_video gzio; do
-  if [ -f "${prefix}/${grub_cpu}-${grub_platform}/${module}.mod" ]; then
-    insmod ${module}
-  fi
-done
-"#;
-
-const FOOTER: &str = r#"if [ -f "${prefix}/custom.cfg" ]; then
-  source "${prefix}/custom.cfg"
-fi
-"#;
+/// Says what GRUB makes of the kernel arguments of an entry, where that is not what they say. A text that is a script to
+/// GRUB is an entry for `blscfg`, or what `grub-mkconfig` writes.
+pub(crate) fn changed_arguments(options: &KernelArgs, is_script: bool) -> impl Iterator<Item = String> + '_ {
+    let theirs = options.iter().filter(|arg| !entry::is_our_argument(arg));
+    theirs.filter_map(move |arg| quote::change_of(arg, is_script))
+}
 
 impl Loader for Grub2 {
     fn name(&self) -> &'static str {
@@ -83,70 +74,5 @@ impl Loader for Grub2 {
 
     fn after_switch(&self, installed: &Installed, _default: &Entry) -> Result<AfterSwitch, LoaderError> {
         entry_point::adopt(installed)
-    }
-}
-
-fn menu_entry(menu: &Menu<'_>, item: &MenuItem<'_>) -> String {
-    let entry = item.entry;
-    let mut text = format!("menuentry {}", quote(entry.title().unwrap_or("(Untitled)")));
-    for class in entry.get("grub_class").unwrap_or("gnu-linux gnu os").split_ascii_whitespace() {
-        text += &format!(" --class {}", quote_word(class));
-    }
-    // As with blscfg: who is asked for a password. An empty list is every superuser.
-    match entry.get("grub_users") {
-        Some(users) => text += &format!(" --users {}", quote(users.trim_matches('"'))),
-        None => text += " --unrestricted",
-    }
-    text += &format!(" --id {} {{\n  set gfxpayload=keep\n", quote(&item.name.id));
-    text += &format!("  linux {}", quote_word(&menu.path_of(item, "linux").unwrap_or_default()));
-    for arg in KernelArgs::parse(&entry.options()).iter() {
-        text += &format!(" {}", quote_argument(arg));
-    }
-    text += "\n";
-    let initrds: Vec<String> = entry.all("initrd").map(|path| quote_word(&menu.path(path))).collect();
-    if !initrds.is_empty() {
-        text += &format!("  initrd {}\n", initrds.join(" "));
-    }
-    if let Some(path) = menu.path_of(item, "devicetree") {
-        text += &format!("  devicetree {}\n", quote_word(&path));
-    }
-    text + "}\n"
-}
-
-/// In single quotes, between which nothing means anything.
-fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-/// As it is where it means nothing but itself.
-fn quote_word(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%^~".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { quote(word) }
-}
-
-/// A kernel argument. GRUB takes the quotes off, and puts its own around an argument with blanks; the kernel reads
-/// `"a=b c"` as `a="b c"`.
-fn quote_argument(arg: &str) -> String {
-    quote_word(&arg.replace('"', ""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_mean_what_they_say() {
-        for (word, quoted) in [
-            ("root=LABEL=r", "root=LABEL=r"),
-            ("a=\"b c\"", "'a=b c'"),
-            ("a=$b", "'a=$b'"),
-            ("it's", r"'it'\''s'"),
-            ("", "''"),
-            ("a;b", "'a;b'"),
-            ("console=ttyS0,115200", "console=ttyS0,115200"),
-            ("grün", "'grün'"),
-        ] {
-            assert_eq!(quote_argument(word), quoted);
-        }
     }
 }

@@ -12,7 +12,7 @@ const BTRFS: i64 = 0x9123_683e;
 /// A line of `/proc/self/mountinfo`, as far as it is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Mount {
-    /// What of the file system is mounted: for a btrfs, the subvolume's path from its top.
+    /// The part of the file system that is mounted: for a btrfs, the subvolume's path from its top.
     root: String,
     point: String,
     source: String,
@@ -134,7 +134,7 @@ mod tests {
         for (id, path, expected) in [
             ("36", "/mnt/boot", Some("/@/boot")),
             ("37", "/mnt/boot", Some("/@boot")),
-            // What is being made in a directory becomes something else elsewhere.
+            // A file that is being made in a directory gets another name when it is done.
             ("36", "/mnt/home/image/boot", None),
             ("38", "/top/boot", None),
             ("38", "/top", None),

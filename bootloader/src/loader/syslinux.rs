@@ -18,8 +18,11 @@
 
 use formats::bls::Entry;
 
-use super::{AfterSwitch, Installed, Loader, LoaderError, Menu, MenuItem, Reads, Shown, ShownEntry};
-use crate::plan::NewFile;
+use super::error::LoaderError;
+use super::interface::{AfterSwitch, Installed, Loader, Reads};
+use super::menu::{Menu, MenuItem};
+use super::shown::{Shown, ShownEntry};
+use crate::files::NewFile;
 
 /// SYSLINUX or EXTLINUX with `syslinux/syslinux.cfg`.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +43,7 @@ impl Loader for Syslinux {
 
     fn render(&self, menu: &Menu<'_>) -> Result<Vec<NewFile>, LoaderError> {
         let block = |item: &MenuItem<'_>| {
-            let initrds: Vec<String> = item.entry.all("initrd").map(|path| menu.path(path)).collect();
+            let initrds: Vec<String> = item.entry.initrd().into_iter().map(|path| menu.path(path)).collect();
             // Several are loaded one behind the other, separated by commas.
             let initrd = (!initrds.is_empty()).then(|| initrds.join(","));
             Ok(block(menu, item, initrd))

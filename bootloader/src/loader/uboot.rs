@@ -10,8 +10,11 @@
 //! kernel_image2=…                              the second entry, and so on
 //! ```
 
-use super::{Loader, LoaderError, Menu, Shown, ShownEntry};
-use crate::plan::NewFile;
+use super::error::LoaderError;
+use super::interface::Loader;
+use super::menu::Menu;
+use super::shown::{Shown, ShownEntry};
+use crate::files::NewFile;
 
 /// U-Boot with `loader/uEnv.txt`.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,8 @@
 
 use formats::bls::Entry;
 
-use super::{AfterSwitch, Installed, Loader, LoaderError, Tool};
+use super::error::LoaderError;
+use super::interface::{AfterSwitch, Installed, Loader, Tool};
 
 /// `zipl`.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +18,10 @@ const SECURE_EXECUTION: &str = "/sys/firmware/uv/prot_virt_guest";
 impl Loader for Zipl {
     fn name(&self) -> &'static str {
         "zipl"
+    }
+
+    fn loads_one_initrd(&self) -> Option<&'static str> {
+        Some("the boot record holds one")
     }
 
     fn after_switch(&self, _installed: &Installed, _default: &Entry) -> Result<AfterSwitch, LoaderError> {

@@ -1,30 +1,38 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reading it.
+//! Reading what is there.
 
-use std::collections::BTreeMap;
-use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Context, Result};
 use formats::bls::{Entry, EntryName};
-use formats::bootlink::{Bootlink, DeploymentPath};
+use formats::bootlink::Bootlink;
 use formats::kernel_args::KernelArgs;
 use formats::version;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 
-use super::{BootState, ForeignFile, LoaderLink, Places, PresentEntry, Unreadable};
-use crate::apply::rehearse;
-use crate::former::Record;
-use crate::steady;
-
-/// No boot entry is longer; what is, is cut off and reported.
-const MAX_ENTRY: usize = 1 << 20;
+use super::links::{read_bootlink, read_bootlinks};
+use super::model::{BootState, ForeignFile, LoaderLink, PresentEntry, Unreadable};
+use super::stale_temps::stale_temps;
+use crate::block_format;
+use crate::dirs::{MAX_ENTRY, contents, kind, names, open_dir, read, read_link, read_up_to, sizes};
+use crate::names::{LOADER_TEMPORARY, PRESTAGED};
+use crate::pending::Pending;
+use crate::places::Places;
+use crate::prestaged;
+use crate::record::Record;
+use crate::tree::ReadTree;
 
 impl BootState {
-    /// Reads what is there, below two directory descriptors.
+    /// Reads the present state, below two directory descriptors.
+    ///
+    /// # Errors
+    ///
+    /// A directory or a link cannot be read; an entry that cannot be read is no error, but [`unreadable`](Self::unreadable).
     #[fn_error_context::context("Reading the boot entries")]
     pub fn read(places: Places<'_>) -> Result<Self> {
+        // A test counts these.
+        log::trace!("Reading the boot entries");
         Self::read_with(places, None)
     }
 
@@ -53,22 +61,19 @@ impl BootState {
         };
         let mut state = Self {
             loader,
-            sub_boot_versions: [None; 2],
-            entries: Vec::new(),
-            foreign: Vec::new(),
-            unreadable: Vec::new(),
-            boot_dirs: read_boot_dirs(&boot)?,
-            loader_names: Vec::new(),
-            bootlink_names: Vec::new(),
-            bootlinks: BTreeMap::new(),
             has_ostree: ostree.is_some(),
             boot_on_root: rustix::fs::fstat(places.boot)?.st_dev == rustix::fs::fstat(places.root)?.st_dev,
             boot_is_fat: durable::prove::is_fat(places.boot)?,
-            record: None,
+            unfinished: Pending::of(places)?.map(|pending| pending.reason),
+            prestaged: prestaged::read_all(places.boot)?,
+            needs_block_format: block_format::is_needed(places.boot)?,
+            stale_temps: stale_temps(places)?,
+            ..Self::of_new_system()
         };
+        state.read_boot_dirs(&boot)?;
         // Some with the name that a directory has while it is made.
-        let loaders = ["loader.0", "loader.0.tmp", "loader.1", "loader.1.tmp", "loader.tmp", rehearse::DIR];
-        for name in loaders.into_iter().chain(steady::TEMPORARY) {
+        let loaders = ["loader.0", "loader.0.tmp", "loader.1", "loader.1.tmp", LOADER_TEMPORARY, PRESTAGED];
+        for name in loaders {
             if kind(&boot, name)?.is_some() {
                 state.loader_names.push(name.to_owned());
             }
@@ -115,6 +120,30 @@ impl BootState {
         Ok(())
     }
 
+    /// Reads the directories in `/boot/ostree`, with the sizes of the files in them. The C tools install links among device trees
+    /// as they are: those have the size of the file that they lead to.
+    fn read_boot_dirs(&mut self, boot: &OwnedFd) -> Result<()> {
+        let Some(ostree) = open_dir(boot, "ostree")? else { return Ok(()) };
+        self.boot_directories.insert("ostree".to_owned());
+        for name in names(&ostree)? {
+            let Some(dir) = open_dir(&ostree, &name)? else { continue };
+            let below = sizes(&dir)?;
+            let here = format!("ostree/{name}");
+            self.boot_directories.extend(below.directories.iter().map(|path| format!("{here}/{path}")));
+            self.boot_directories.insert(here);
+            let mut files = below.files;
+            for link in below.links {
+                let at = format!("ostree/{name}/{link}");
+                match boot.as_fd().file(&at) {
+                    Ok(Some((_, size))) => drop(files.insert(link, size)),
+                    _ => drop(self.dead_links.insert(at)),
+                }
+            }
+            self.boot_dirs.insert(name, files);
+        }
+        Ok(())
+    }
+
     /// Sorts the files of the chosen `loader.N` into ours, foreign and unreadable ones.
     fn read_loader_dir(&mut self, boot: &OwnedFd, loader: &str, ostree: Option<&OwnedFd>) -> Result<()> {
         let Some(dir) = open_dir(boot, loader)? else { return Ok(()) };
@@ -129,7 +158,7 @@ impl BootState {
         below: &str,
         ostree: Option<&OwnedFd>,
     ) -> Result<()> {
-        /// Whoever else keeps something here has two or three levels of it.
+        /// Other programs keep two or three levels of directories here.
         const MAX_DEPTH: usize = 8;
         for (name, kind) in contents(dir)? {
             let path = format!("{below}{name}");
@@ -150,6 +179,12 @@ impl BootState {
                 (Some(_), _) => Err(anyhow::anyhow!("is no regular file")),
             };
             if let Err(err) = read {
+                // Not known is neither damaged nor gone.
+                if !rustix::process::geteuid().is_root()
+                    && err.chain().any(|cause| cause.downcast_ref::<Errno>() == Some(&Errno::ACCESS))
+                {
+                    return Err(err);
+                }
                 let text = if kind == Some(FileType::RegularFile) {
                     foreign_text(dir, &name)
                 } else {
@@ -166,7 +201,7 @@ impl BootState {
     }
 }
 
-/// What a file of others says, as far as it is text and at its beginning: a large one names no boot files.
+/// Reads the beginning of another program's file, as far as it is text: a large one names no boot files.
 fn foreign_text(dir: &OwnedFd, name: &str) -> Result<String> {
     let contents = match read_link(dir, name)? {
         // A link that leads nowhere is carried over as it is.
@@ -202,164 +237,16 @@ fn read_entry(dir: &OwnedFd, file: &str, name: EntryName, ostree: Option<&OwnedF
     let text = String::from_utf8(read(dir, file)?).context("is not UTF-8")?;
     let entry = Entry::parse(&text)?;
     let options = KernelArgs::parse(&entry.options());
-    let bootlink = options.last("ostree").flatten().context("has no ostree= among its options")?;
+    // Of several the first, as the initramfs takes it.
+    let bootlink = options.first("ostree").flatten().context("has no ostree= among its options")?;
     let bootlink: Bootlink = bootlink.parse()?;
     entry.linux().context("has no linux line")?;
     let deployment = ostree.map(|ostree| read_bootlink(ostree, &bootlink)).transpose()?.flatten();
-    Ok(PresentEntry { name, entry, bootlink, deployment })
-}
-
-/// Follows a boot link to the deployment that it names; the deployment itself need not be there.
-fn read_bootlink(ostree: &OwnedFd, bootlink: &Bootlink) -> Result<Option<DeploymentPath>> {
-    let path = bootlink.to_string();
-    let Some(path) = path.strip_prefix("/ostree/") else { return Ok(None) };
-    Ok(read_link(ostree, path)?.as_deref().and_then(deployment_of))
-}
-
-/// The deployment that a boot link's target names.
-pub(crate) fn deployment_of(target: &str) -> Option<DeploymentPath> {
-    format!("ostree/{}", target.strip_prefix("../../../")?).parse().ok()
-}
-
-/// The links of a `boot.N.M`: `STATEROOT/BOOTCHECKSUM/SERIAL` and their targets.
-pub(crate) fn read_bootlinks(dir: &OwnedFd) -> Result<BTreeMap<String, String>> {
-    let mut links = BTreeMap::new();
-    for stateroot in names(dir)? {
-        let Some(stateroot_dir) = open_dir(dir, &stateroot)? else { continue };
-        for checksum in names(&stateroot_dir)? {
-            let Some(checksum_dir) = open_dir(&stateroot_dir, &checksum)? else { continue };
-            for serial in names(&checksum_dir)? {
-                if let Some(target) = read_link(&checksum_dir, &serial)? {
-                    links.insert(format!("{stateroot}/{checksum}/{serial}"), target);
-                }
-            }
-        }
+    let mut also = Vec::new();
+    let unquoted = options.named("ostree").map(|arg| arg.replace('"', ""));
+    let links = unquoted.filter_map(|arg| arg.strip_prefix("ostree=")?.parse::<Bootlink>().ok());
+    for further in links.filter(|link| *link != bootlink) {
+        also.extend(ostree.map(|ostree| read_bootlink(ostree, &further)).transpose()?.flatten());
     }
-    Ok(links)
-}
-
-/// The directories in `/boot/ostree`, with the sizes of the files right in them.
-fn read_boot_dirs(boot: &OwnedFd) -> Result<BTreeMap<String, BTreeMap<String, u64>>> {
-    let mut dirs = BTreeMap::new();
-    let Some(ostree) = open_dir(boot, "ostree")? else { return Ok(dirs) };
-    for name in names(&ostree)? {
-        if let Some(dir) = open_dir(&ostree, &name)? {
-            let mut files = BTreeMap::new();
-            sizes(&dir, "", &mut files, 0)?;
-            dirs.insert(name, files);
-        }
-    }
-    Ok(dirs)
-}
-
-/// Device trees lie some directories deep.
-pub(crate) fn sizes(
-    dir: &OwnedFd,
-    prefix: &str,
-    files: &mut BTreeMap<String, u64>,
-    depth: u32,
-) -> Result<()> {
-    const MAX_DEPTH: u32 = 16;
-    for name in names(dir)? {
-        let stat = rustix::fs::statat(dir, &name, AtFlags::SYMLINK_NOFOLLOW)?;
-        let path = format!("{prefix}{name}");
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => {
-                files.insert(path, u64::try_from(stat.st_size).unwrap_or(0));
-            }
-            FileType::Directory if depth < MAX_DEPTH => {
-                if let Some(inner) = open_dir(dir, &name)? {
-                    sizes(&inner, &format!("{path}/"), files, depth + 1)?;
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Opens a directory that is one itself and no link; `None` for what is not there or is none.
-pub(crate) fn open_dir(dir: impl AsFd, path: &str) -> Result<Option<OwnedFd>> {
-    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match rustix::fs::openat(dir, path, flags, Mode::empty()) {
-        Ok(opened) => Ok(Some(opened)),
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
-        Err(err) => Err(err).with_context(|| format!("Opening {path}")),
-    }
-}
-
-/// What a name is, without following it; `None` for a name that is not there.
-pub(crate) fn kind(dir: impl AsFd, name: &str) -> Result<Option<FileType>> {
-    match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-        Err(err) => Err(err).with_context(|| format!("Looking at {name}")),
-    }
-}
-
-/// The target of a link, as far as it is text; `None` for what is not there or no link.
-pub(crate) fn read_link(dir: impl AsFd, path: &str) -> Result<Option<String>> {
-    match rustix::fs::readlinkat(dir, path, Vec::new()) {
-        Ok(target) => Ok(Some(target.to_string_lossy().into_owned())),
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::INVAL | Errno::LOOP) => Ok(None),
-        Err(err) => Err(err).with_context(|| format!("Reading link {path}")),
-    }
-}
-
-/// The contents of a file that is one itself and no link.
-pub(crate) fn read(dir: impl AsFd, name: &str) -> Result<Vec<u8>> {
-    let contents = read_up_to(dir, name, MAX_ENTRY, OFlags::NOFOLLOW)?;
-    anyhow::ensure!(contents.len() < MAX_ENTRY, "{name} is too long for a boot entry");
-    Ok(contents)
-}
-
-/// The text of a file, through links; `None` for what is not there. What is no text is read as far as it is.
-pub(crate) fn read_text(dir: impl AsFd, name: &str) -> Result<Option<String>> {
-    match rustix::fs::statat(&dir, name, AtFlags::empty()) {
-        Ok(_) => Ok(Some(
-            String::from_utf8_lossy(&read_up_to(dir, name, MAX_ENTRY, OFlags::empty())?).into_owned(),
-        )),
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
-        Err(err) => Err(err).with_context(|| format!("Looking at {name}")),
-    }
-}
-
-fn read_up_to(dir: impl AsFd, name: &str, most: usize, follow: OFlags) -> Result<Vec<u8>> {
-    let file = durable::open_to_read(dir, name, follow).with_context(|| format!("Opening {name}"))?;
-    let mut contents = Vec::new();
-    let file = std::fs::File::from(file);
-    file.take(most as u64).read_to_end(&mut contents).with_context(|| format!("Reading {name}"))?;
-    Ok(contents)
-}
-
-/// The names in a directory, sorted. One that is not UTF-8 is nobody's: no loader can name it.
-#[fn_error_context::context("Reading a directory")]
-pub(crate) fn names(dir: &OwnedFd) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(dir)? {
-        let entry = entry?;
-        match entry.file_name().to_str() {
-            Ok("." | "..") | Err(_) => {}
-            Ok(name) => names.push(name.to_owned()),
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// All that is in a directory, sorted, with its kind; `None` for what has a name that is no text, which is then given as
-/// far as it is.
-#[fn_error_context::context("Reading a directory")]
-fn contents(dir: &OwnedFd) -> Result<Vec<(String, Option<FileType>)>> {
-    let mut found = Vec::new();
-    for entry in Dir::read_from(dir)? {
-        let entry = entry?;
-        match entry.file_name().to_str() {
-            Ok("." | "..") => {}
-            Ok(name) => found.extend(kind(dir, name)?.map(|kind| (name.to_owned(), Some(kind)))),
-            Err(_) => found.push((entry.file_name().to_string_lossy().into_owned(), None)),
-        }
-    }
-    found.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(found)
+    Ok(PresentEntry { name, entry, bootlink, deployment, also })
 }

@@ -11,7 +11,8 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use bootloader::{BootEntry, BootState, KernelFiles, Outcome, Places, PlanError, Settings, SwitchPlan};
+use bootloader::SwitchPlan;
+use bootloader::{BootEntry, BootState, Execution, KernelFiles, Outcome, Places, PlanError, Settings, Step};
 use formats::kernel_args::KernelArgs;
 
 /// Writes a program, in a process of its own: one that is started by a test beside this one would hold what is open for writing here, and
@@ -101,6 +102,9 @@ impl World {
             tries: None,
             environment: None,
             new_initrds: Vec::new(),
+            other_initrds: Vec::new(),
+            lost_initrds: Vec::new(),
+            torn: Vec::new(),
         }
     }
 
@@ -124,6 +128,11 @@ impl World {
 
     pub fn switch(&self, entries: &[BootEntry]) -> Outcome {
         self.try_switch(entries).unwrap()
+    }
+
+    /// Begins to carry a plan out, step by step.
+    pub fn begin<'a>(&'a self, plan: &'a SwitchPlan) -> Execution<'a> {
+        Execution::begin(plan, self.places(), &self.settings).unwrap()
     }
 
     /// Every link, boot file and entry as text.
@@ -201,6 +210,13 @@ fn walk(base: &Path, dir: &Path, found: &mut Vec<String>) {
             found.push(entry.path().strip_prefix(base).unwrap().to_str().unwrap().to_owned());
         }
     }
+}
+
+/// The steps up to the write that decides.
+pub fn until_commit(plan: &SwitchPlan) -> Vec<Step> {
+    let steps = plan.steps();
+    let last = steps.iter().position(|step| step.is_commit(plan.change)).unwrap();
+    steps[..=last].to_vec()
 }
 
 pub fn names(entries: &[BootEntry]) -> Vec<String> {

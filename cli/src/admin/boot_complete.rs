@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use sysroot::Options;
 
 use crate::Output;
 
@@ -13,7 +14,7 @@ use crate::Output;
 pub(super) struct Args {}
 
 impl Args {
-    pub(super) fn run(&self, path: &Path, out: &mut Output<'_>) -> Result<()> {
-        finalize::boot_complete(path, out)
+    pub(super) fn run(&self, path: &Path, options: &Options, out: &mut Output<'_>) -> Result<()> {
+        finalize::boot_complete(path, options, out)
     }
 }

@@ -2,7 +2,8 @@
 //! `ostree admin cleanup`.
 
 use anyhow::Result;
-use sysroot::{Request, Sysroot};
+use deploy::Request;
+use sysroot::Sysroot;
 
 use super::dry_run::DryRun;
 use crate::Output;
@@ -17,10 +18,8 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
-        if self.dry_run.is_on() {
-            return self.dry_run.show(sysroot, &Request::Cleanup, out);
-        }
-        let lock = super::lock(sysroot)?;
-        super::print_cleaned(&sysroot.cleanup(&lock)?, out)
+        self.dry_run.plan_or(sysroot, &Request::Cleanup, out, |lock, out| {
+            super::print_cleaned(&deploy::cleanup(lock)?, out)
+        })
     }
 }

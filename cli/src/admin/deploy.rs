@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use clap::ValueEnum;
-use sysroot::deploy::{Base, DeployOptions, Deployed, Edits, StagedDeployment};
-use sysroot::{Origin, Request, Retention, Selinux, Sysroot};
+use deploy::{Base, DeployOptions, Deployed, Edits, Request, StagedDeployment};
+use sysroot::{Origin, Retention, Sysroot};
 
 use super::dry_run::DryRun;
+use super::tree_options::TreeOptions;
 use crate::Output;
 
 /// Checkout revision REFSPEC as the new default deployment
@@ -51,9 +51,8 @@ pub(super) struct Args {
     lock_finalization: bool,
     #[command(flatten)]
     kernel_args: KernelArgsOptions,
-    /// What to do with a tree that has an SELinux policy
-    #[arg(long, value_name = "HOW", default_value = "label")]
-    selinux: SelinuxArg,
+    #[command(flatten)]
+    tree: TreeOptions,
     #[command(flatten)]
     pub(super) dry_run: DryRun,
     /// Load this initrd after the tree's own; can be used multiple times
@@ -80,23 +79,6 @@ struct KernelArgsOptions {
     karg_delete: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum SelinuxArg {
-    /// Label what is made from it, as its policy says
-    Label,
-    /// Deploy it without labels
-    Ignore,
-}
-
-impl From<SelinuxArg> for Selinux {
-    fn from(how: SelinuxArg) -> Self {
-        match how {
-            SelinuxArg::Label => Self::Label,
-            SelinuxArg::Ignore => Self::Ignore,
-        }
-    }
-}
-
 impl Args {
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
         let options = self.options()?;
@@ -107,9 +89,9 @@ impl Args {
         }
         let lock = super::lock(sysroot)?;
         if stages {
-            return print_staged(&sysroot.stage(&lock, &options, locked)?, out);
+            return print_staged(&deploy::stage(&lock, &options, locked)?, out);
         }
-        print_outcome(&sysroot.deploy(&lock, &options)?, out)
+        print_outcome(&deploy::deploy(&lock, &options)?, out)
     }
 
     fn options(&self) -> Result<DeployOptions> {
@@ -126,7 +108,8 @@ impl Args {
             as_default: !self.not_as_default,
             kernel_args: self.kernel_args.edits(),
             overlay_initrds: self.overlay_initrd.clone(),
-            selinux: self.selinux.into(),
+            selinux: self.tree.selinux(),
+            ignore: self.tree.ignore.clone(),
             prune: !self.no_prune,
         })
     }
@@ -176,6 +159,9 @@ pub(super) fn print_outcome(done: &Deployed, out: &mut Output<'_>) -> Result<()>
 pub(super) fn print_staged(done: &StagedDeployment, out: &mut Output<'_>) -> Result<()> {
     let when =
         if done.locked { "once it is unlocked (`ostree admin lock-finalization -u`)" } else { "at shutdown" };
+    for lack in &done.ignored {
+        eprintln!("warning: ignored ({}): {}", lack.check, lack.text);
+    }
     writeln!(out, "Staged {}; it is applied {when}", done.path)?;
     super::print_cleaned(&done.cleaned, out)
 }

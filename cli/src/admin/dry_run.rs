@@ -1,39 +1,37 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The options of everything that plans before it does.
+//! The arguments of the commands that change the deployments: which one, and whether the plan is printed only.
 
 use anyhow::Result;
-use sysroot::{Plan, Request, Sysroot};
+use deploy::Request;
+use sysroot::{Lock, Sysroot};
 
+use super::session::lock;
 use crate::Output;
+pub(super) use crate::dry_run::DryRun;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct DryRun {
-    /// Print what would be done, and do nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// With --dry-run: the plan for programs
-    #[arg(long, requires = "dry_run")]
-    json: bool,
+pub(super) struct Index {
+    /// As `ostree admin status` lists them, from 0
+    pub(super) index: usize,
 }
 
 impl DryRun {
-    /// Whether nothing is to be changed.
-    pub(super) fn is_on(&self) -> bool {
-        self.dry_run
+    /// Prints the plan of a change, or makes the change under the lock.
+    pub(super) fn plan_or(
+        &self,
+        sysroot: &Sysroot,
+        request: &Request,
+        out: &mut Output<'_>,
+        change: impl FnOnce(&Lock<'_>, &mut Output<'_>) -> Result<()>,
+    ) -> Result<()> {
+        match self.is_on() {
+            true => self.show(sysroot, request, out),
+            false => change(&lock(sysroot)?, out),
+        }
     }
 
     /// Plans a change and prints the plan.
     pub(super) fn show(&self, sysroot: &Sysroot, request: &Request, out: &mut Output<'_>) -> Result<()> {
-        self.print(&sysroot.plan(request)?, out)
-    }
-
-    /// Prints a plan.
-    pub(super) fn print(&self, plan: &Plan, out: &mut Output<'_>) -> Result<()> {
-        if self.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(plan)?)?;
-        } else {
-            write!(out, "{plan}")?;
-        }
-        Ok(())
+        self.print(&deploy::plan(sysroot, request)?, out)
     }
 }

@@ -3,7 +3,8 @@
 
 use anyhow::Result;
 use clap::ArgGroup;
-use sysroot::{EtcMerge, Sysroot};
+use deploy::EtcMerge;
+use sysroot::Sysroot;
 
 use crate::Output;
 
@@ -24,7 +25,7 @@ pub(super) struct Args {
     /// Carry changes over to this deployment, by its number in `ostree admin status`
     #[arg(long, value_name = "INDEX")]
     into: Option<usize>,
-    /// Whose changes; the default is the running system
+    /// Take the changes of this deployment; the default is the running system
     #[arg(long, value_name = "INDEX")]
     from: Option<usize>,
     /// List what local changes and the update have both changed in this deployment
@@ -47,9 +48,9 @@ impl Args {
         }
         let which = EtcMerge { from: self.from, into: self.into };
         let plan = if self.dry_run {
-            sysroot.plan_etc_merge(which)?
+            deploy::plan_etc_merge(sysroot, which)?
         } else {
-            sysroot.merge_etc_into(&super::lock(sysroot)?, which)?
+            deploy::merge_etc_into(&super::lock(sysroot)?, which)?
         };
         match self.json {
             true => writeln!(out, "{}", serde_json::to_string_pretty(&plan)?)?,

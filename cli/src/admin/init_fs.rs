@@ -4,7 +4,10 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use sysroot::Epoch;
+use deploy::Epoch;
+
+use super::dry_run::DryRun;
+use crate::Output;
 
 /// Initialize a root filesystem
 #[derive(Debug, clap::Args)]
@@ -18,11 +21,16 @@ pub(super) struct Args {
     /// How much is made: 0 a traditional root, 1 only /boot and /ostree, 2 as 1 with an /ostree for root alone
     #[arg(short = 'E', long, value_name = "N", default_value_t = 0)]
     epoch: u8,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 impl Args {
-    pub(super) fn run(&self) -> Result<()> {
+    pub(super) fn run(&self, out: &mut Output<'_>) -> Result<()> {
         let epoch = if self.modern { Epoch::Modern } else { self.epoch.try_into()? };
-        sysroot::init_fs(&self.path, epoch)
+        if self.dry_run.is_on() {
+            return self.dry_run.print(&deploy::plan_init_fs(&self.path, epoch)?, out);
+        }
+        deploy::init_fs(&self.path, epoch)
     }
 }

@@ -70,7 +70,7 @@ impl SelinuxEnsureLabeled {
             "PREFIX is a path from the root of the running system, as /var is"
         );
         let lock = super::lock(sysroot)?;
-        let done = sysroot.ensure_labelled(&lock, part)?;
+        let done = deploy::ensure_labelled(&lock, part)?;
         match done.policy {
             Some(policy) => writeln!(out, "Relabeling using policy '{policy}': {} labels set", done.count)?,
             None => writeln!(out, "No SELinux policy found in deployment '{}'", done.deployment)?,

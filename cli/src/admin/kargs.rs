@@ -3,8 +3,8 @@
 
 use anyhow::Result;
 use clap::Subcommand;
-use sysroot::deploy::{Base, Edits};
-use sysroot::{Request, Sysroot};
+use deploy::{Base, Edits, Request};
+use sysroot::Sysroot;
 
 use super::dry_run::DryRun;
 use crate::Output;
@@ -52,35 +52,44 @@ enum Command {
         /// Append kernel argument to all deployments, if it does not exist
         #[arg(long, value_name = "NAME=VALUE")]
         append_if_missing: Vec<String>,
+        #[command(flatten)]
+        dry_run: DryRun,
     },
 }
 
 impl Args {
     /// Whether nothing is to be changed.
     pub(super) fn only_reads(&self) -> bool {
-        self.command.is_none() && (self.dry_run.is_on() || self.edits() == Edits::default())
+        self.dry_run().is_on() || self.command.is_none() && self.edits() == Edits::default()
+    }
+
+    fn dry_run(&self) -> &DryRun {
+        match &self.command {
+            Some(Command::EditInPlace { dry_run, .. }) => dry_run,
+            None => &self.dry_run,
+        }
     }
 
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
         let (index, edits) = match &self.command {
-            Some(Command::EditInPlace { append_if_missing }) => {
+            Some(Command::EditInPlace { append_if_missing, .. }) => {
                 (None, Edits { append_if_missing: append_if_missing.clone(), ..Edits::default() })
             }
             None => (Some(self.deployment), self.edits()),
         };
-        if self.dry_run.is_on() {
-            return self.dry_run.show(sysroot, &Request::KernelArgs { index, edits }, out);
+        if self.dry_run().is_on() {
+            return self.dry_run().show(sysroot, &Request::KernelArgs { index, edits }, out);
         }
         if self.command.is_some() {
             let lock = super::lock(sysroot)?;
-            return super::print_switched(&sysroot.edit_kernel_args(&lock, index, &edits)?, out);
+            return super::print_switched(&deploy::edit_kernel_args(&lock, index, &edits)?, out);
         }
         if edits == Edits::default() {
             return self.show(sysroot, out);
         }
         let lock = super::lock(sysroot)?;
         let before = sysroot.kernel_args(self.deployment)?;
-        let switched = sysroot.edit_kernel_args(&lock, index, &edits)?;
+        let switched = deploy::edit_kernel_args(&lock, index, &edits)?;
         if self.diff {
             let after = sysroot.kernel_args(self.deployment)?;
             write!(out, "{}", before.all.diff(&after.all))?;
@@ -147,7 +156,7 @@ impl SetKargs {
             ..Edits::default()
         };
         let lock = super::lock(sysroot)?;
-        let switched = sysroot.edit_kernel_args(&lock, Some(0), &edits)?;
+        let switched = deploy::edit_kernel_args(&lock, Some(0), &edits)?;
         super::print_switched(&switched, out)
     }
 }

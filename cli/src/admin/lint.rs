@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use sysroot::{Severity, lint, record_initramfs};
+use repair::{Severity, lint, record_initramfs};
 
 use crate::Output;
 use crate::failure::Found;

@@ -21,7 +21,7 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
         let lock = super::lock(sysroot)?;
-        let Some(changed) = sysroot.lock_finalization(&lock, !self.unlock)? else {
+        let Some(changed) = deploy::lock_finalization(&lock, !self.unlock)? else {
             bail!("No staged deployment")
         };
         let state = match (self.unlock, changed) {

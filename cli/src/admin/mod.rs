@@ -18,12 +18,14 @@ mod pin;
 mod post_copy;
 mod reboot;
 mod rollback;
+mod session;
 mod set_default;
 mod set_origin;
 mod state_overlay;
 mod stateroot_init;
 mod status;
 mod switch;
+mod tree_options;
 mod undeploy;
 mod unlock;
 mod upgrade;
@@ -31,12 +33,13 @@ mod upgrade_options;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Subcommand;
-use sysroot::{Cleaned, Lock, Switched, Sysroot};
+use sysroot::Sysroot;
 
 use self::dry_run::DryRun;
-use crate::{Output, size};
+pub(crate) use self::session::{lock, print_cleaned, print_switched, say_waiting};
+use crate::{Output, environment};
 
 /// Commands for managing a host system booted with ostree
 #[derive(Debug, clap::Args)]
@@ -45,8 +48,11 @@ pub(crate) struct Args {
     /// The physical root; the default is $OSTREE_SYSROOT, else /
     #[arg(long, value_name = "PATH", global = true, env = "OSTREE_SYSROOT", hide_env = true)]
     sysroot: Option<PathBuf>,
+    /// Print the directory of the first deployment
+    #[arg(long, global = true, hide = true)]
+    print_current_dir: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -86,20 +92,24 @@ enum Command {
 impl Args {
     pub(crate) fn run(&self, out: &mut Output<'_>) -> Result<()> {
         let path = self.sysroot.as_deref().unwrap_or(Path::new("/"));
-        let open = || Sysroot::open(path);
-        let change = || Sysroot::open_for_change(path);
+        let options = environment::sysroot_options();
+        let open = || Ok::<_, anyhow::Error>(Sysroot::open(path)?.with_options(&options));
+        let change = || Ok::<_, anyhow::Error>(Sysroot::open_for_change(path)?.with_options(&options));
         let planned = |dry_run: &DryRun| if dry_run.is_on() { open() } else { change() };
-        match &self.command {
-            Command::BootComplete(args) => args.run(path, out),
+        let Some(command) = self.command.as_ref().filter(|_| !self.print_current_dir) else {
+            return print_current_dir(&open()?, out);
+        };
+        match command {
+            Command::BootComplete(args) => args.run(path, &options, out),
             Command::Cleanup(args) => args.run(&planned(&args.dry_run)?, out),
             Command::ConfigDiff(args) => args.run(&open()?, out),
             Command::Deploy(args) => args.run(&planned(&args.dry_run)?, out),
             Command::EtcMerge(args) if args.only_reads() => args.run(&open()?, out),
             Command::EtcMerge(args) => args.run(&change()?, out),
-            Command::FinalizeStaged(args) => args.run(path, out),
+            Command::FinalizeStaged(args) => args.run(path, &options, out),
             Command::FsckBoot(args) if args.only_reads() => args.run(open()?, out),
             Command::FsckBoot(args) => args.run(change()?, out),
-            Command::InitFs(args) => args.run(),
+            Command::InitFs(args) => args.run(out),
             Command::Instutil(args) if args.only_reads() => args.run(&open()?, out),
             Command::Instutil(args) => args.run(&change()?, out),
             Command::Kargs(args) if args.only_reads() => args.run(&open()?, out),
@@ -111,55 +121,22 @@ impl Args {
             Command::Rollback(args) => args.run(&planned(&args.dry_run)?, out),
             Command::SetDefault(args) => args.run(&planned(&args.dry_run)?, out),
             Command::SetOrigin(args) => args.run(&change()?),
-            Command::StaterootInit(args) | Command::OsInit(args) => args.run(&change()?, out),
+            Command::StaterootInit(args) | Command::OsInit(args) => args.run(&planned(&args.dry_run)?, out),
             Command::StateOverlay(args) => args.run(&open()?),
             Command::Status(args) => args.run(&open()?, out),
             Command::Switch(args) => args.run(&planned(&args.shared.dry_run)?, out),
             Command::Undeploy(args) => args.run(&planned(&args.dry_run)?, out),
-            Command::Unlock(args) => args.run(path, out),
+            Command::Unlock(args) => args.run(path, &options, out),
             Command::Upgrade(args) => args.run(&planned(&args.shared.dry_run)?, out),
         }
     }
 }
 
-/// Takes the sysroot's lock, and says so if somebody else has it.
-pub(crate) fn lock(sysroot: &Sysroot) -> Result<Lock> {
-    sysroot.lock(|| say_waiting(sysroot.path()))
-}
-
-fn say_waiting(path: &Path) {
-    eprintln!("Waiting for {}/ostree/lock, which another process holds", path.display());
-}
-
-/// Says what a new boot menu has changed.
-pub(crate) fn print_switched(done: &Switched, out: &mut Output<'_>) -> Result<()> {
-    for warning in &done.plan.warnings {
-        eprintln!("warning: {warning}");
-    }
-    writeln!(out, "{}", done.summary())?;
-    if let Some(path) = &done.unstaged {
-        writeln!(out, "No longer staged: {path}")?;
-    }
-    if let Some(reason) = &done.outcome.unfinished {
-        eprintln!(
-            "warning: the boot loader still boots from the former entries: {reason}; `ostree admin cleanup` tries again"
-        );
-    }
-    if let durable::Proof::Unproven(reason) = &done.outcome.proof {
-        eprintln!("note: a boot loader may see the old entries until the next reboot: {reason}");
-    }
-    print_cleaned(&done.cleaned, out)
-}
-
-/// Says what was removed, and what could not be.
-fn print_cleaned(cleaned: &Cleaned, out: &mut Output<'_>) -> Result<()> {
-    for left in &cleaned.left {
-        eprintln!("warning: could not remove {left}");
-    }
-    match &cleaned.pruned {
-        Some(pruned) if pruned.freed > 0 => {
-            Ok(writeln!(out, "Freed objects: {}", size::format(pruned.freed))?)
-        }
-        _ => Ok(()),
-    }
+/// Prints the path of the first deployment's directory.
+fn print_current_dir(sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
+    let loaded = sysroot.load()?;
+    let first = loaded.deployments.first().context("Unable to find a deployment in sysroot")?;
+    let path = sysroot.path().join(first.path.to_string());
+    let path = path.canonicalize().with_context(|| format!("Looking for {}", path.display()))?;
+    Ok(writeln!(out, "{}", path.display())?)
 }

@@ -2,7 +2,8 @@
 //! `ostree admin pin`.
 
 use anyhow::{Result, bail};
-use sysroot::{Loaded, Request, Sysroot, Which};
+use deploy::Request;
+use sysroot::{Loaded, Sysroot, Which};
 
 use super::dry_run::DryRun;
 use crate::Output;
@@ -34,7 +35,7 @@ impl Args {
         for which in &self.which {
             let index = find(&loaded, which)?;
             let Some(deployment) = loaded.deployments.get(index) else { continue };
-            let already = !sysroot.pin(&lock, deployment, !self.unpin)?;
+            let already = !deploy::pin(&lock, &deployment.path, !self.unpin)?;
             writeln!(out, "Deployment {index} is {} {state}", if already { "already" } else { "now" })?;
         }
         Ok(())

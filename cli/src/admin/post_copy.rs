@@ -17,7 +17,7 @@ pub(super) struct Args {}
 impl Args {
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
         let lock = super::lock(sysroot)?;
-        let done = sysroot.post_copy(&lock)?;
+        let done = repair::post_copy(&lock)?;
         if !done.wanted {
             writeln!(out, "The repository does not ask for fs-verity: nothing to do")?;
             return Ok(());

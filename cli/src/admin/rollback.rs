@@ -2,7 +2,8 @@
 //! `ostree admin rollback`.
 
 use anyhow::Result;
-use sysroot::{Request, Sysroot};
+use deploy::Request;
+use sysroot::Sysroot;
 
 use super::dry_run::DryRun;
 use crate::Output;
@@ -21,12 +22,10 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
-        if self.dry_run.is_on() {
-            return self.dry_run.show(sysroot, &Request::Rollback, out);
-        }
-        let lock = super::lock(sysroot)?;
-        let (index, switched) = sysroot.rollback(&lock)?;
-        writeln!(out, "Deployment {index} is now the default")?;
-        super::print_switched(&switched, out)
+        self.dry_run.plan_or(sysroot, &Request::Rollback, out, |lock, out| {
+            let (index, switched) = deploy::rollback(lock)?;
+            writeln!(out, "Deployment {index} is now the default")?;
+            super::print_switched(&switched, out)
+        })
     }
 }

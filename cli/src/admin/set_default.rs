@@ -2,27 +2,27 @@
 //! `ostree admin set-default`.
 
 use anyhow::Result;
-use sysroot::{Request, Sysroot};
+use deploy::Request;
+use sysroot::Sysroot;
 
-use super::dry_run::DryRun;
+use super::dry_run::{DryRun, Index};
 use crate::Output;
 
 /// Make deployment INDEX the default
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: ostree admin set-default 1")]
 pub(super) struct Args {
-    /// As `ostree admin status` lists them, from 0
-    index: usize,
+    #[command(flatten)]
+    at: Index,
     #[command(flatten)]
     pub(super) dry_run: DryRun,
 }
 
 impl Args {
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
-        if self.dry_run.is_on() {
-            return self.dry_run.show(sysroot, &Request::SetDefault(self.index), out);
-        }
-        let lock = super::lock(sysroot)?;
-        super::print_switched(&sysroot.set_default(&lock, self.index)?, out)
+        let Index { index } = self.at;
+        self.dry_run.plan_or(sysroot, &Request::SetDefault(index), out, |lock, out| {
+            super::print_switched(&deploy::set_default(lock, index)?, out)
+        })
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Args {
     remote: Option<String>,
     /// Where it is
     url: Option<String>,
-    /// What to follow there; else the branch that is followed now
+    /// Follow this branch there; else the one that is followed now
     branch: Option<String>,
     /// Set config option KEY=VALUE for remote
     #[arg(short, long, value_name = "KEY=VALUE")]
@@ -56,6 +56,6 @@ impl Args {
         let deployment = all
             .get(index)
             .with_context(|| format!("Out of range deployment index {index}, expected < {}", all.len()))?;
-        set_origin(sysroot, &lock, deployment, &new)
+        set_origin(&lock, &deployment.path, &new)
     }
 }

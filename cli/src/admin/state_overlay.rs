@@ -22,6 +22,6 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self, sysroot: &Sysroot) -> Result<()> {
-        sysroot.mount_state_overlay(&self.name, &self.path)
+        repair::mount_state_overlay(sysroot, &self.name, &self.path)
     }
 }

@@ -27,16 +27,10 @@ pub(super) struct Args {
     /// Accepted for compatibility: signatures are not shown
     #[arg(short = 'S', long)]
     skip_signatures: bool,
-    /// Not supported yet: signatures cannot be checked
-    #[arg(short = 'V', long)]
-    verify: bool,
 }
 
 impl Args {
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
-        if self.verify {
-            bail!("--verify is not supported yet: signatures cannot be checked");
-        }
         let status = sysroot.status()?;
         if self.is_default {
             if status.deployments.is_empty() {

@@ -13,7 +13,7 @@ use crate::Output;
 #[command(after_help = "Example: ostree admin switch exampleos/x86_64/testing\n\n\
     REMOTE: alone means the same branch of another remote.")]
 pub(super) struct Args {
-    /// What to follow from now on: [REMOTE:]BRANCH or REMOTE:
+    /// Follow from now on: [REMOTE:]BRANCH or REMOTE:
     refspec: Option<String>,
     #[command(flatten)]
     pub(super) shared: UpgradeOptions,

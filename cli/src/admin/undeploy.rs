@@ -2,31 +2,30 @@
 //! `ostree admin undeploy`.
 
 use anyhow::Result;
-use sysroot::{Request, Sysroot};
+use deploy::Request;
+use sysroot::Sysroot;
 
-use super::dry_run::DryRun;
+use super::dry_run::{DryRun, Index};
 use crate::Output;
 
 /// Delete deployment INDEX
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: ostree admin undeploy 1")]
 pub(super) struct Args {
-    /// As `ostree admin status` lists them, from 0
-    index: usize,
+    #[command(flatten)]
+    at: Index,
     #[command(flatten)]
     pub(super) dry_run: DryRun,
 }
 
 impl Args {
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
-        if self.dry_run.is_on() {
-            return self.dry_run.show(sysroot, &Request::Undeploy(self.index), out);
-        }
-        let lock = super::lock(sysroot)?;
-        let gone = sysroot.load()?.deployments.get(self.index).map(|d| d.path.name());
-        let switched = sysroot.undeploy(&lock, self.index)?;
-        super::print_switched(&switched, out)?;
-        writeln!(out, "Deleted deployment {}", gone.unwrap_or_default())?;
-        Ok(())
+        let Index { index } = self.at;
+        self.dry_run.plan_or(sysroot, &Request::Undeploy(index), out, |lock, out| {
+            let gone = sysroot.load()?.deployments.get(index).map(|d| d.path.name());
+            let switched = deploy::undeploy(lock, index)?;
+            super::print_switched(&switched, out)?;
+            Ok(writeln!(out, "Deleted deployment {}", gone.unwrap_or_default())?)
+        })
     }
 }

@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use anyhow::Result;
-use sysroot::Unlock;
+use repair::Unlock;
+use sysroot::Options;
 
 use crate::Output;
 
@@ -24,7 +25,7 @@ pub(super) struct Args {
 }
 
 impl Args {
-    pub(super) fn run(&self, path: &Path, out: &mut Output<'_>) -> Result<()> {
+    pub(super) fn run(&self, path: &Path, options: &Options, out: &mut Output<'_>) -> Result<()> {
         let (how, said) = match (self.hotfix, self.transient) {
             (true, _) => (
                 Unlock::Hotfix,
@@ -38,7 +39,7 @@ impl Args {
             ),
             _ => (Unlock::Development, "/usr can be written to. Changes are lost at the next boot."),
         };
-        sysroot::unlock(path, how, || super::say_waiting(path))?;
+        repair::unlock(path, options, how, || super::say_waiting(path))?;
         Ok(writeln!(out, "{said}")?)
     }
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The options that `upgrade` and `switch` share, and how both end.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use sysroot::Sysroot;
 use upgrade::{Options, Outcome, Steps, Upgraded};
 
-use super::deploy::{SelinuxArg, print_outcome, print_staged};
+use super::deploy::{print_outcome, print_staged};
 use super::dry_run::DryRun;
 use super::reboot::reboot;
+use super::tree_options::TreeOptions;
 use crate::Output;
 
 #[derive(Debug, clap::Args)]
@@ -18,20 +19,22 @@ pub(super) struct UpgradeOptions {
     /// Reboot when that was successful
     #[arg(short, long)]
     pub(super) reboot: bool,
-    /// What to do with a tree that has an SELinux policy
-    #[arg(long, value_name = "HOW", default_value = "label")]
-    selinux: SelinuxArg,
+    #[command(flatten)]
+    tree: TreeOptions,
     /// The plan is for what is in the repository already: nothing is pulled
     #[command(flatten)]
     pub(super) dry_run: DryRun,
-    #[arg(short, long, hide = true)]
-    kexec: bool,
 }
 
 impl UpgradeOptions {
-    /// What is asked for here.
+    /// Gives the options of the library.
     pub(super) fn options(&self) -> Options {
-        Options { stateroot: self.os.clone(), selinux: self.selinux.into(), ..Options::default() }
+        Options {
+            stateroot: self.os.clone(),
+            selinux: self.tree.selinux(),
+            ignore: self.tree.ignore.clone(),
+            ..Options::default()
+        }
     }
 
     /// Upgrades and reboots, or prints the plan. `always`: an upgrade that changed nothing reboots as well.
@@ -42,9 +45,6 @@ impl UpgradeOptions {
         always: bool,
         out: &mut Output<'_>,
     ) -> Result<()> {
-        if self.kexec {
-            bail!("--kexec is not supported yet; use --reboot");
-        }
         if self.dry_run.is_on() {
             return match upgrade::plan(sysroot, &options)? {
                 Some(plan) => self.dry_run.print(&plan, out),
@@ -52,7 +52,7 @@ impl UpgradeOptions {
             };
         }
         let lock = super::lock(sysroot)?;
-        let done = upgrade::upgrade(sysroot, &lock, &options)?;
+        let done = upgrade::upgrade(&lock, &options)?;
         print(&done, out)?;
         let is_new = matches!(done.outcome, Outcome::Deployed(_) | Outcome::Staged(_));
         let pulls_only = options.steps == Steps::PullOnly;

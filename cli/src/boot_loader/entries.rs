@@ -2,7 +2,7 @@
 //! `ostree-bootloader entries`.
 
 use anyhow::Result;
-use bootloader::loader::ReportedEntry;
+use bootloader::ReportedEntry;
 use sysroot::Sysroot;
 
 use crate::Output;

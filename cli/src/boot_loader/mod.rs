@@ -18,7 +18,7 @@ use clap::{ArgAction, Parser, Subcommand};
 use log::LevelFilter;
 use sysroot::Sysroot;
 
-use crate::{Output, failure, global, version};
+use crate::{Output, environment, failure, global, version};
 
 /// See a system as its boot loader does: what it shows, what it boots, what is wrong with that.
 #[derive(Debug, Parser)]
@@ -57,11 +57,15 @@ impl Arguments {
             return version::print(out);
         }
         let path = self.sysroot.as_deref().unwrap_or(Path::new("/"));
+        let options = environment::sysroot_options();
+        let open = || Ok::<_, anyhow::Error>(Sysroot::open(path)?.with_options(&options));
         match self.command.as_ref().context("No command specified; see ostree-bootloader --help")? {
-            Command::Entries(args) => args.run(&Sysroot::open(path)?, out),
-            Command::Regenerate(args) => args.run(&Sysroot::open_for_change(path)?, out),
-            Command::Status(args) => args.run(&Sysroot::open(path)?, out),
-            Command::Verify(args) => args.run(&Sysroot::open(path)?, out),
+            Command::Entries(args) => args.run(&open()?, out),
+            Command::Regenerate(args) => {
+                args.run(&Sysroot::open_for_change(path)?.with_options(&options), out)
+            }
+            Command::Status(args) => args.run(&open()?, out),
+            Command::Verify(args) => args.run(&open()?, out),
         }
     }
 }

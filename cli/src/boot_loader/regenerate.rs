@@ -17,7 +17,7 @@ pub(super) struct Args {}
 impl Args {
     pub(super) fn run(&self, sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
         let lock = admin::lock(sysroot)?;
-        let done = sysroot.regenerate(&lock)?;
+        let done = deploy::regenerate(&lock)?;
         admin::print_switched(&done, out)
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Args {
     name: Option<String>,
     /// A file:// URL or a path; [metalink=|mirrorlist=]URL of http are written down, but not used yet
     url: Option<String>,
-    /// What `pull` takes if it is not told
+    /// Branches that `pull` takes if it is told none
     #[arg(value_name = "BRANCH")]
     branches: Vec<String>,
     /// Set config option KEY=VALUE for remote
@@ -48,17 +48,6 @@ pub(super) struct Args {
     /// Use sysroot at PATH (overrides --repo)
     #[arg(long, value_name = "PATH")]
     sysroot: Option<PathBuf>,
-    #[command(flatten)]
-    later: NotYet,
-}
-
-/// Options of the C tools that are refused by name instead of being ignored.
-#[derive(Debug, clap::Args)]
-struct NotYet {
-    #[arg(long, hide = true, value_name = "KEYTYPE=[inline|file]:PUBKEY")]
-    sign_verify: Vec<String>,
-    #[arg(long, hide = true, value_name = "FILE")]
-    gpg_import: Option<PathBuf>,
 }
 
 impl Args {
@@ -66,7 +55,6 @@ impl Args {
         if self.if_not_exists && self.force {
             bail!("Can only specify one of --if-not-exists and --force");
         }
-        self.later.refuse()?;
         let (Some(name), Some(url)) = (&self.name, &self.url) else {
             bail!("NAME and URL must be specified")
         };
@@ -110,17 +98,5 @@ impl Args {
             add("collection-id", id);
         }
         Ok(items)
-    }
-}
-
-impl NotYet {
-    fn refuse(&self) -> Result<()> {
-        if !self.sign_verify.is_empty() {
-            bail!("--sign-verify is not supported yet: signatures cannot be checked");
-        }
-        if self.gpg_import.is_some() {
-            bail!("--gpg-import is not supported yet: signatures cannot be checked");
-        }
-        Ok(())
     }
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A program that uses the C library for long notices what we change, and only that.
 
-use crate::harness::{Case, Need};
 use crate::programs::{boot, ok, ok_as};
-use crate::system::{list, status};
 use crate::user::User;
+use test_world::namespace::{Case, Need};
+use test_world::system::{list, status};
 
 pub(crate) const CASES: &[Case] = &[
     ("our_changes_are_noticed", Need::EachPeer, ours_is_noticed),

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::harness::{Case, Need};
 use crate::programs::{boot, fails, ok, ok_as};
-use crate::system;
+use test_world::namespace::{Case, Need};
+use test_world::system;
 
 pub(crate) const CASES: &[Case] = &[
     ("a_plan_lists_each_path", Need::Nothing, plan),
@@ -31,7 +31,7 @@ fn policy(lines: &str) {
     fs::write(format!("{ADMIN}/test.conf"), lines).unwrap();
 }
 
-/// What the update changes is changed here, too.
+/// Changes a file that the update changes, too.
 fn conflict() {
     fs::write("/etc/conf", "local\n").unwrap();
 }
@@ -88,7 +88,7 @@ fn plan() {
     let expected = r#"{"local":"modified","outcome":"conflict","path":"/etc/conf","policy":"take-new","update":"modified"}"#;
     assert_eq!(plan["paths"][0].to_string(), expected);
     assert_eq!(read(0, "mine"), None, "nothing is done");
-    // What is listed is what comes.
+    // The list is carried out.
     ok("finalize-staged");
     assert_eq!(read(0, "conf").as_deref(), Some("default 2\n"));
     assert_eq!(read(0, "mine").as_deref(), Some(""));
@@ -182,7 +182,17 @@ fn into_pending() {
         plan["paths"].as_array().unwrap().iter().map(path).collect::<Vec<_>>()
     };
     let changed = ["/etc/conf", "/etc/d/more", "/etc/early", "/etc/late"];
-    assert_eq!(paths(&json("etc-merge --dry-run --json")), changed);
+    let plan = json("etc-merge --dry-run --json");
+    assert_eq!(paths(&plan), changed);
+    assert_eq!((&plan["schema"], &plan["operation"]), (&1.into(), &"etc-merge".into()));
+    let place = |step: &Value| {
+        let path = [&step["to"], &step["path"]].into_iter().find_map(Value::as_str).unwrap().to_owned();
+        let path = path.split_once("/etc/").map_or("", |(_, path)| path).to_owned();
+        format!("{} {path}", step["step"].as_str().unwrap())
+    };
+    let steps: Vec<String> = plan["steps"].as_array().unwrap().iter().map(place).collect();
+    assert_eq!(&steps[..4], ["copy conf", "remove d/more", "copy early", "copy late"]);
+    assert!(plan["steps"][0]["from"].as_str().unwrap().ends_with("/etc/conf"));
     assert_eq!(read(0, "early").as_deref(), Some("1"), "nothing is done");
     assert_eq!(paths(&json("etc-merge --into 0 --json")), changed);
     for (path, text) in [("early", "2"), ("late", "1"), ("conf", "local\n"), ("theirs", "1")] {

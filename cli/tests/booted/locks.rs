@@ -7,11 +7,11 @@ use std::path::Path;
 use repo::Repo;
 use sysroot::Sysroot;
 
-use crate::harness::{Case, Need};
 use crate::programs::{boot, command, ok};
-use crate::system::list;
 use crate::user::User;
 use crate::waiting::Started;
+use test_world::namespace::{Case, Need};
+use test_world::system::list;
 
 pub(crate) const CASES: &[Case] = &[
     ("ours_waits_for_the_sysroot", Need::EachPeer, ours_waits_for_the_sysroot),
@@ -42,7 +42,7 @@ const CHANGES: &[&str] = &[
     "cleanup",
 ];
 
-/// What takes the repository's lock: alone (`true`), or together with others.
+/// Commands that take the repository's lock: alone (`true`), or together with others.
 const USES: &[(bool, &str)] = &[
     (false, "--repo=/sysroot/ostree/repo commit --branch=new /run/tree"),
     (false, "--repo=/sysroot/ostree/repo pull-local /run/source other"),
@@ -58,7 +58,7 @@ fn ours_waits_for_the_sysroot() {
         user.order("unlock");
         waiter.finish();
     }
-    // Who only looks does not wait.
+    // A command that only looks does not wait.
     user.order("lock");
     ok("status");
     ok("config-diff");

@@ -9,26 +9,21 @@
 
 mod changes;
 mod etc;
-#[path = "../../../sysroot/tests/booted/harness.rs"]
-mod harness;
 mod locks;
 mod programs;
 mod prune;
 mod signals;
 mod staged;
 mod status;
-#[path = "../../../sysroot/tests/booted/system.rs"]
-mod system;
 mod unlock;
 mod user;
 mod waiting;
-#[path = "../../../sysroot/tests/world/mod.rs"]
-mod world;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::run(
+    test_world::namespace::run(
+        test_world::system::NAMESPACES,
         &[
             staged::CASES,
             status::CASES,

@@ -8,8 +8,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::system::{self, Boot};
-use crate::world::World;
+use test_world::World;
+use test_world::system::{self, Boot};
 
 /// A running system that has the command.
 pub(crate) fn boot() {
@@ -39,19 +39,19 @@ pub(crate) fn run(program: &str, arguments: &str) -> (bool, String) {
     (output.status.success(), String::from_utf8(said).unwrap())
 }
 
-/// What our command says when it succeeds, which it must.
+/// Gives the output of our command when it succeeds, which it must.
 pub(crate) fn ok(arguments: &str) -> String {
     ok_as("ostree", arguments)
 }
 
-/// What either command says when it succeeds, which it must.
+/// Gives the output of either command when it succeeds, which it must.
 pub(crate) fn ok_as(program: &str, arguments: &str) -> String {
     let (done, said) = run(program, arguments);
     assert!(done, "{program} {arguments}: {said}");
     said
 }
 
-/// What our command says when it fails, which it must.
+/// Gives the output of our command when it fails, which it must.
 pub(crate) fn fails(arguments: &str) -> String {
     let (done, said) = run("ostree", arguments);
     assert!(!done, "{arguments}: {said}");

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What others do while a deployment is made: its objects stay, whoever prunes or cleans up (ostree#2337).
+//! A prune or a cleanup of others while a deployment is made leaves its objects (ostree#2337).
 
 use std::fs;
 use std::path::Path;
 
 use repo::Repo;
 
-use crate::harness::{Case, Need};
 use crate::locks::{REPO, SYSROOT_LOCK};
 use crate::programs::{boot, command};
-use crate::system::list;
 use crate::user::User;
 use crate::waiting::Started;
+use test_world::namespace::{Case, Need};
+use test_world::system::list;
 
 pub(crate) const CASES: &[Case] = &[
+    ("refs_that_keep_nothing_stop_no_cleanup", Need::Nothing, dangling),
     ("a_prune_beside_a_deployment", Need::EachPeer, prune),
     ("a_cleanup_beside_a_deployment", Need::EachPeer, cleanup),
     ("a_commit_waits_for_who_has_a_lease", Need::EachPeer, commit_of_a_leased_file),
 ];
 
-/// What is copied after the tree was checked out.
+/// A file that is copied after the tree was checked out.
 const CONFIGURATION: &str = "usr/etc/new-in-this-version";
 
 /// Makes a commit that no ref leads to, with a file of its own.
@@ -56,6 +57,27 @@ fn check(commit: &str) {
     let mut needed = repo::Reachable::new();
     needed.add_history(&repo, &commit.parse().unwrap(), repo::Depth::Parents(0), false).unwrap();
     assert!(needed.iter().all(|name| repo.has_object(*name).unwrap()), "{commit}");
+}
+
+/// A ref whose commit is gone, and one that holds nothing: objects that nothing needs go all the same, by a cleanup and by the one after
+/// a deployment.
+fn dangling() {
+    boot();
+    for (name, content) in [("gone", format!("{}\n", "a0".repeat(32))), ("empty", String::new())] {
+        fs::write(Path::new(REPO).join("refs/heads").join(name), content).unwrap();
+    }
+    for words in ["admin cleanup", "admin deploy main"] {
+        let orphan: formats::Checksum = commit(words.rsplit(' ').next().unwrap()).parse().unwrap();
+        let name = formats::object::ObjectName::new(orphan, formats::object::ObjectType::Commit);
+        let has = || Repo::open(Path::new(REPO)).unwrap().has_object(name).unwrap();
+        assert!(has());
+        let output = command("ostree", words).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && !has(), "{words}: {errors}");
+        for name in ["gone", "empty"] {
+            assert!(errors.contains(&format!("The ref {name} keeps nothing")), "{words}: {errors}");
+        }
+    }
 }
 
 fn prune() {

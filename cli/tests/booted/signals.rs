@@ -8,9 +8,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{Case, Need};
 use crate::programs::boot;
-use crate::system::{self, RECORD, deployment, list};
+use test_world::namespace::{Case, Need};
+use test_world::system::{self, RECORD, deployment, list};
 
 pub(crate) const CASES: &[Case] = &[
     ("deploy_is_interrupted", Need::Nothing, deploy),
@@ -68,18 +68,18 @@ fn ostree(arguments: &str) -> Command {
 }
 
 fn ok(arguments: &str) {
-    system::succeed(&mut ostree(arguments));
+    test_world::run(&mut ostree(arguments));
 }
 
 /// One kind of interruption of one command.
 struct Interrupted<'a> {
     /// The command.
     command: &'a str,
-    /// What leads to the state before it, from a menu with what runs alone.
+    /// Leads to the state before it, from a menu with the running deployment alone.
     before: &'a dyn Fn(),
     /// The menus that may be there when it was stopped.
     menus: &'a [&'a [&'a str]],
-    /// What brings it to its end then.
+    /// Brings it to its end then.
     again: &'a dyn Fn(),
     /// The menu after that.
     last: &'a [&'a str],
@@ -136,7 +136,7 @@ fn check_whole(point: &str) {
     }
     let inside = |dir: &str| fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     for dir in inside("/boot").chain(inside("/boot/ostree")).filter(|dir| dir.is_dir()) {
-        let making = dir.extension().is_some_and(|end| end == "tmp");
+        let making = dir.file_name().and_then(|name| name.to_str()).is_some_and(durable::is_temporary);
         assert!(making || dir.metadata().unwrap().permissions().mode() & 0o777 == 0o755, "{point}: {dir:?}");
     }
     let repository = fs::read_to_string("/sysroot/ostree/repo/config").unwrap();
@@ -173,7 +173,8 @@ fn check_tidy(point: &str) {
     wanted.sort();
     assert_eq!(names(Path::new("/boot")), wanted, "{point}");
     let links = names(Path::new("/sysroot/ostree"));
-    assert!(!links.iter().any(|name| name.ends_with(".tmp") || name == "boot-switch"), "{point}: {links:?}");
+    let left = |name: &String| name.ends_with(".tmp") || name == "boot-switch" || durable::is_temporary(name);
+    assert!(!links.iter().any(left), "{point}: {links:?}");
     assert_eq!(links.iter().filter(|name| name.starts_with("boot.")).count(), 2, "{point}: {links:?}");
 }
 
@@ -228,7 +229,7 @@ fn undeploy() {
     let before = || ok("admin deploy main");
     let command = "admin undeploy 0";
     let again = || match list().len() {
-        // What was undeployed is not there to be undeployed again.
+        // A deployment that is gone cannot be undeployed again.
         1 => (),
         _ => ok(command),
     };

@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::harness::{Case, Need};
 use crate::programs::{boot, fails, ok, run};
-use crate::system::{self, RECORD, default_entry, deployment, list, record};
+use test_world::namespace::{Case, Need};
+use test_world::system::{self, RECORD, default_entry, deployment, list, record};
 
 pub(crate) const CASES: &[Case] = &[
     ("an_update_by_hand", Need::Nothing, update),

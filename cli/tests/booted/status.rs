@@ -7,9 +7,9 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::harness::{Case, Need};
 use crate::programs::{boot, boot_world};
-use crate::system::{self, Boot, RECORD, STAMP};
+use test_world::namespace::{Case, Need};
+use test_world::system::{self, Boot, RECORD, STAMP};
 
 pub(crate) const CASES: &[Case] = &[
     ("the_next_boot_is_told_with_its_reason", Need::Nothing, next_boot),
@@ -26,7 +26,7 @@ fn output(program: &str, arguments: &str) -> Output {
     Command::new(program).arg("admin").args(arguments.split(' ')).output().unwrap()
 }
 
-/// What our command prints when it succeeds, which it must.
+/// Gives the output of our command when it succeeds, which it must.
 fn ok(arguments: &str) -> String {
     let Output { status, stdout, stderr } = output("ostree", arguments);
     assert!(status.success(), "{arguments}: {}", String::from_utf8_lossy(&stderr));
@@ -106,7 +106,7 @@ fn loader_order() {
     fs::rename(entry("ostree-2+1-2.conf"), entry("ostree-2+0-3.conf")).unwrap();
     is_next(1, "loader-order");
     assert!(ok("status --long").contains("ostree-2+0-3.conf was tried as often as allowed"));
-    // What is staged makes all entries anew.
+    // A staged deployment makes all entries anew.
     ok("deploy --stage main");
     is_next(0, "staged");
 }
@@ -160,7 +160,7 @@ fn terminal() {
     system::mount(&["-t", "devpts", "devpts"], Path::new("/dev/pts"));
     let mut script = Command::new("script");
     script.args(["--quiet", "--return", "--command", "ostree admin status", "/dev/null"]);
-    let shown = String::from_utf8(system::succeed(&mut script).stdout).unwrap().replace('\r', "");
+    let shown = String::from_utf8(test_world::run(&mut script).stdout).unwrap().replace('\r', "");
     assert_eq!(shown, ok("status --long"));
     let piped = ok("status");
     assert!(shown.starts_with(&piped) && shown.contains("    Committed: "), "{shown}");
@@ -176,7 +176,8 @@ fn nothing_needed() {
     let full = Command::new("dd").args(["if=/dev/zero", "of=/sysroot/full", "bs=64k"]).output().unwrap();
     assert!(String::from_utf8_lossy(&full.stderr).contains("No space left"));
     assert_eq!(all(), before);
-    drop((lock, sysroot));
+    drop(lock);
+    drop(sysroot);
     for point in ["/sysroot", "/boot", "/"] {
         system::mount(&["-o", "remount,bind,ro"], Path::new(point));
     }
@@ -204,7 +205,7 @@ fn beside_theirs() {
     same("one deployment");
     let titled = "--add-metadata-string=ostree.source-title=Made of x";
     let commit = ["--repo=/ostree/repo", "commit", "--branch=titled", "--tree=ref=main", titled];
-    system::succeed(Command::new("ostree").args(commit));
+    test_world::run(Command::new("ostree").args(commit));
     ok("deploy titled");
     same("source title, pending");
     let name = json()["deployments"][0]["checksum"].as_str().unwrap().to_owned() + ".0";

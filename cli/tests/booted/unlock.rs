@@ -6,9 +6,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::harness::{Case, Need};
+use sysroot::{Lock, Origin, Sysroot};
+
 use crate::programs::{boot, command, fails, ok, ok_as};
-use crate::system;
+use crate::waiting::Started;
+use test_world::namespace::{Case, Need};
+use test_world::system;
 
 pub(crate) const CASES: &[Case] = &[
     ("changes_go_with_the_boot", Need::Nothing, development),
@@ -17,6 +20,8 @@ pub(crate) const CASES: &[Case] = &[
     ("a_hotfix_of_a_read_only_root", Need::Nothing, hotfix_of_readonly),
     ("half_a_hotfix_is_none", Need::Nothing, half_a_hotfix),
     ("once_is_enough", Need::Nothing, refused),
+    ("once_is_enough_at_the_same_time", Need::Nothing, at_once),
+    ("an_origin_that_changes_before_the_hotfix_stays_changed", Need::Nothing, origin_meanwhile),
     ("the_c_tools_show_the_same", Need::EachPeer, beside_theirs),
     ("a_state_overlay_keeps_what_was_added", Need::Nothing, state_overlay),
 ];
@@ -36,7 +41,7 @@ fn running() -> PathBuf {
 
 /// How each deployment is unlocked, in the order of the menu.
 fn states() -> Vec<&'static str> {
-    system::status().deployments.iter().map(|row| row.unlocked).collect()
+    system::status().deployments.iter().map(|row| row.unlocked.unwrap()).collect()
 }
 
 fn development() {
@@ -88,7 +93,7 @@ fn hotfix_and_boot() {
     assert_eq!(next_boot(), "fixed");
 }
 
-/// What the tool is in the root that the initramfs makes of the default entry.
+/// Reads the tool in the root that the initramfs makes of the default entry.
 fn next_boot() -> String {
     let entry = system::default_entry();
     let options = entry.lines().find_map(|line| line.strip_prefix("options ")).unwrap();
@@ -105,6 +110,45 @@ fn next_boot() -> String {
 fn hotfix() {
     boot();
     hotfix_and_boot();
+}
+
+/// Waits for the lock while `change` is made under it.
+fn unlock_after(arguments: &str, change: impl FnOnce(&Lock<'_>)) -> (bool, String) {
+    let sysroot = Sysroot::open(Path::new("/")).unwrap();
+    let lock = sysroot.lock(|| panic!("nobody else has it")).unwrap();
+    let waiter = Started::ours_waits(command("ostree", &format!("admin unlock{arguments}")));
+    change(&lock);
+    drop(lock);
+    waiter.ended()
+}
+
+fn at_once() {
+    boot();
+    fs::create_dir_all("/var/tmp").unwrap();
+    let mark = || {
+        let dir = Path::new("/run/ostree/deployment-state").join(running().file_name().unwrap());
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("unlocked-transient"), "").unwrap();
+    };
+    let (done, said) = unlock_after("", |_| mark());
+    assert!(!done && said.contains("already in unlocked state: transient"), "{said}");
+    assert_eq!(fs::read_dir("/var/tmp").unwrap().count(), 0, "nothing was made");
+}
+
+fn origin_meanwhile() {
+    boot();
+    let (done, said) = unlock_after(" --hotfix", |lock| {
+        let path = lock.sysroot().load().unwrap().deployments[0].path.clone();
+        deploy::set_origin(lock, &path, &Origin::new("r:elsewhere")).unwrap();
+        assert!(deploy::pin(lock, &path, true).unwrap());
+    });
+    assert!(done, "{said}");
+    let origin = in_overlay(|| fs::read_to_string(running().with_extension("0.origin")).unwrap());
+    for line in ["refspec=r:elsewhere", "pinned=true", "unlocked=hotfix"] {
+        assert!(origin.contains(line), "{origin}");
+    }
+    let copies = Sysroot::open(Path::new("/")).unwrap().load().unwrap().deployments;
+    assert_eq!(copies[1].origin.refspec().as_deref(), Some("r:elsewhere"));
 }
 
 fn hotfix_of_readonly() {

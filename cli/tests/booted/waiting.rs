@@ -54,7 +54,8 @@ impl Started {
         said
     }
 
-    fn ended(mut self) -> (bool, String) {
+    /// Waits until the command has ended: whether it has succeeded, and what it has said.
+    pub(crate) fn ended(mut self) -> (bool, String) {
         self.errors.read_to_string(&mut self.said).unwrap();
         (self.child.wait().unwrap().success(), self.said)
     }

@@ -4,5 +4,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    finalize::exit(|| finalize::finalize_staged_program(std::env::args_os().skip(1)))
+    finalize::exit(
+        |name| std::env::var(name).ok(),
+        |options| finalize::finalize_staged_program(options, std::env::args_os().skip(1)),
+    )
 }

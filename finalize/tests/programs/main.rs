@@ -6,25 +6,19 @@
     reason = "a case of this harness is no #[test] that clippy would know"
 )]
 
-#[path = "../../../sysroot/tests/booted/harness.rs"]
-mod harness;
-#[path = "../../../sysroot/tests/booted/system.rs"]
-mod system;
-#[path = "../../../sysroot/tests/world/mod.rs"]
-mod world;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-use harness::{Case, Need};
-use system::{Boot, RECORD, STAMP, deployment, list, stage};
+use test_world::namespace::{Case, Need};
+use test_world::system::{self, Boot, RECORD, STAMP, deployment, list, stage};
 
 const CASES: &[Case] = &[
     ("an_update_from_shutdown_to_a_good_boot", Need::Nothing, update),
     ("an_update_that_a_cut_has_stopped_is_finished_a_shutdown_later", Need::Nothing, cut),
     ("a_failure_makes_the_next_boot_tell_it", Need::Nothing, failure),
     ("what_failed_twice_is_given_up_loudly", Need::Nothing, given_up),
+    ("who_is_killed_while_it_waits_is_told_at_the_next_boot", Need::Nothing, killed_waiting),
     ("hold_keeps_boot_in_use", Need::Nothing, hold),
     ("a_soft_reboot_is_ended", Need::Nothing, soft_reboot),
     ("a_system_that_is_not_ours_is_left_alone", Need::Nothing, not_booted),
@@ -32,7 +26,7 @@ const CASES: &[Case] = &[
 ];
 
 fn main() -> ExitCode {
-    harness::run(CASES)
+    test_world::namespace::run(test_world::system::NAMESPACES, CASES)
 }
 
 const PROGRAMS: [(&str, &str); 3] = [
@@ -96,6 +90,12 @@ fn failure() {
     let reason = fs::read_to_string(STAMP).unwrap();
     let told =
         format!("error: ostree-finalize-staged.service failed on previous boot: {reason}; The update to ");
+    let path = format!("/ostree/deploy/testos/deploy/{name}");
+    let plan = format!(
+        "seal    {path}\netc     {path}/etc from the tree's defaults\nremove  /ostree/staged-deployment\n\
+         write   /run/ostree/finalize-failure\nremove  /boot/ostree/finalize-failure.stamp\n"
+    );
+    assert_eq!(run("ostree-boot-complete", &["--dry-run"]), (true, plan));
     let (done, said) = run("ostree-boot-complete", &[]);
     assert!(
         !done
@@ -122,8 +122,16 @@ fn cut() {
     let staged = format!(
         "The update to ostree/deploy/testos/deploy/{name} is staged again; shutdown makes attempt 1 of 2\n"
     );
+    let plan = "make    /run/ostree\nwrite   /run/ostree/staged-deployment\n\
+                run     systemctl start --no-block ostree-finalize-staged.service\n";
+    assert_eq!(run("ostree-boot-complete", &["--dry-run"]), (true, plan.to_owned()));
+    assert!(!Path::new("/run/ostree").exists());
+    let (done, json) = run("ostree-boot-complete", &["--dry-run", "--json"]);
+    assert!(done && json.contains("\"operation\": \"boot-complete\""), "{json}");
+    assert!(!run("ostree-boot-complete", &["--json"]).0);
     assert_eq!(run("ostree-boot-complete", &[]), (true, staged));
     assert_eq!(list(), ["2s", "1*"]);
+    assert_eq!(run("ostree-boot-complete", &["--dry-run"]), (true, String::new()));
     assert_eq!(run("ostree-boot-complete", &[]), (true, String::new()));
     let (done, said) = run("ostree-finalize-staged", &[]);
     assert!(done, "{said}");
@@ -193,4 +201,28 @@ fn arguments() {
         let (done, said) = run("ostree-finalize-staged", arguments);
         assert!(!done && said.contains("usage: "), "{said}");
     }
+}
+
+/// Killed by the unit's limit while somebody else has the lock: the next boot says so, and stages the update again.
+fn killed_waiting() {
+    boot();
+    stage();
+    let sysroot = system::open();
+    let lock = sysroot.lock(|| ()).unwrap();
+    let mut waiter = Command::new("ostree-finalize-staged").stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(waiter.stderr.as_mut().unwrap()), &mut said)
+        .unwrap();
+    assert!(said.contains("Waiting for the lock"), "{said}");
+    waiter.kill().unwrap();
+    waiter.wait().unwrap();
+    drop(lock);
+    power_cut();
+    let (done, said) = run("ostree-boot-complete", &[]);
+    assert!(
+        !done && said.contains("failed on previous boot: ") && said.contains("waited for ostree/lock"),
+        "{said}"
+    );
+    assert!(said.contains("is staged again; shutdown makes attempt 1 of 2\n"), "{said}");
+    assert_eq!(list(), ["2s", "1*"]);
 }

@@ -21,7 +21,7 @@ pub(super) struct From<'a> {
     pub(super) root: BorrowedFd<'a>,
     /// Its absolute path, for kernels that need one.
     pub(super) root_path: &'a Path,
-    /// What of it, without links.
+    /// The part of it that is mounted, through no link.
     pub(super) path: &'a str,
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is left in `/run`, a file system in memory that is handed on to the real root.
+//! The files in `/run`, a file system in memory that is handed on to the real root.
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
-/// What programs of the real root read about this boot; [`formats::run_state`] is its content.
+/// The file by which programs of the real root know this boot; [`formats::run_state`] is its content.
 pub(super) const STATE: &str = "/run/ostree-booted";
 
 const STATE_NEW: &str = "/run/.ostree-booted.new";

@@ -6,48 +6,35 @@ use std::process::Command;
 
 use formats::run_state::RunState;
 use prepare_root::Calls;
+use test_world::namespace::{Case, Need};
 
 use crate::mountinfo::{Mounted, below};
 use crate::peer;
 use crate::world::{PROGRAM, World, argument, deployment, run, writable};
 
-pub(crate) const ALL: &[(&str, fn())] = &[
-    ("writable_sysroot", writable_sysroot),
-    ("readonly_sysroot", readonly_sysroot),
-    ("boot_of_the_physical_root", boot_of_the_physical_root),
-    ("var_in_the_initramfs", var_in_the_initramfs),
-    ("hotfix_overlay", hotfix_overlay),
-    ("mounts_below_the_physical_root_are_kept", mounts_below_the_physical_root_are_kept),
-    ("every_older_kernel_call_mounts_the_same", every_older_kernel_call_mounts_the_same),
-    ("older_kernel_calls_keep_mount_flags", older_kernel_calls_keep_mount_flags),
-    ("a_failure_leaves_the_physical_root", a_failure_leaves_the_physical_root),
-    ("planning_and_listing_touch_nothing", planning_and_listing_touch_nothing),
-    ("bad_targets_are_refused", bad_targets_are_refused),
-    ("links_of_another_time_do_not_stop_a_boot", links_of_another_time),
-    ("the_new_root_unmounts_cleanly", the_new_root_unmounts_cleanly),
-    ("a_second_run_says_what_is_wrong", a_second_run_says_what_is_wrong),
-    ("a_root_that_is_mounted_readonly_yet", a_root_that_is_mounted_readonly_yet),
-    ("the_configuration_of_the_initramfs_counts", the_configuration_of_the_initramfs_counts),
-    ("a_mount_point_may_be_a_link", a_mount_point_may_be_a_link),
-    ("output_that_nobody_reads_is_no_reason_to_fail", output_that_nobody_reads),
-    ("a_place_that_is_no_mount_point_is_refused", a_place_that_is_no_mount_point_is_refused),
-    ("system_calls_stay_few", system_calls_stay_few),
-    ("the_c_program_mounts_the_same", the_c_program_mounts_the_same),
+pub(crate) const ALL: &[Case] = &[
+    ("writable_sysroot", Need::Nothing, writable_sysroot),
+    ("readonly_sysroot", Need::Nothing, readonly_sysroot),
+    ("boot_of_the_physical_root", Need::Nothing, boot_of_the_physical_root),
+    ("var_in_the_initramfs", Need::Nothing, var_in_the_initramfs),
+    ("hotfix_overlay", Need::Nothing, hotfix_overlay),
+    ("mounts_below_the_physical_root_are_kept", Need::Nothing, mounts_below_the_physical_root_are_kept),
+    ("every_older_kernel_call_mounts_the_same", Need::Nothing, every_older_kernel_call_mounts_the_same),
+    ("older_kernel_calls_keep_mount_flags", Need::Nothing, older_kernel_calls_keep_mount_flags),
+    ("a_failure_leaves_the_physical_root", Need::Nothing, a_failure_leaves_the_physical_root),
+    ("planning_and_listing_touch_nothing", Need::Nothing, planning_and_listing_touch_nothing),
+    ("bad_targets_are_refused", Need::Nothing, bad_targets_are_refused),
+    ("links_of_another_time_do_not_stop_a_boot", Need::Nothing, links_of_another_time),
+    ("the_new_root_unmounts_cleanly", Need::Nothing, the_new_root_unmounts_cleanly),
+    ("a_second_run_says_what_is_wrong", Need::Nothing, a_second_run_says_what_is_wrong),
+    ("a_root_that_is_mounted_readonly_yet", Need::Nothing, a_root_that_is_mounted_readonly_yet),
+    ("the_configuration_of_the_initramfs_counts", Need::Nothing, the_configuration_of_the_initramfs_counts),
+    ("a_mount_point_may_be_a_link", Need::Nothing, a_mount_point_may_be_a_link),
+    ("output_that_nobody_reads_is_no_reason_to_fail", Need::Nothing, output_that_nobody_reads),
+    ("a_place_that_is_no_mount_point_is_refused", Need::Nothing, a_place_that_is_no_mount_point_is_refused),
+    ("system_calls_stay_few", Need::Program("strace"), system_calls_stay_few),
+    ("the_c_program_mounts_the_same", Need::Variable(peer::VARIABLE), the_c_program_mounts_the_same),
 ];
-
-/// What a case needs that this machine has not.
-pub(crate) fn missing_tool(case: &str) -> Option<String> {
-    match case {
-        "system_calls_stay_few" => {
-            let found = Command::new("strace").arg("--version").output().is_ok();
-            (!found).then(|| "strace".to_owned())
-        }
-        "the_c_program_mounts_the_same" => {
-            peer::program().is_none().then(|| format!("the C program, named by {}", peer::VARIABLE))
-        }
-        _ => None,
-    }
-}
 
 fn mounts(world: &World) -> Vec<Mounted> {
     below(world.sysroot.to_str().unwrap())
@@ -137,7 +124,7 @@ fn var_in_the_initramfs() {
         let var = mounts(&world).into_iter().find(|mount| mount.at == "/var").unwrap();
         assert_eq!(var.root, "/ostree/deploy/debian/var");
         assert!(var.shared && writable(&world.at("var")));
-        // What is mounted below /var does not appear in the stateroot as well.
+        // A mount below /var does not appear in the stateroot as well.
         run("mount", &["-t", "tmpfs", "below", world.at("var/lib").to_str().unwrap()]);
         fs::write(world.at("var/lib/file"), "").unwrap();
         assert!(!world.at("sysroot/ostree/deploy/debian/var/lib/file").exists());

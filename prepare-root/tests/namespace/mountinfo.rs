@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is mounted, from `/proc/self/mountinfo`.
+//! The mounts of this process, from `/proc/self/mountinfo`.
 
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-/// What a system call is made to do instead of its work.
+/// The failure that a system call is made to have instead of doing its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Failure {
     /// It fails with this error.
@@ -32,7 +32,7 @@ pub struct Call {
     pub name: String,
     /// Of the calls with this name, the how manieth of its thread: what `--inject` counts, from 1.
     pub number: usize,
-    /// What `strace -P` compares: the name as the program gave it, else the path of the descriptor.
+    /// The path that `strace -P` compares: the name as the program gave it, else the path of the descriptor.
     pub given: String,
     /// Of the calls with this name about [`given`](Self::given), the how manieth of its thread, from 1.
     pub number_there: usize,
@@ -92,7 +92,7 @@ fn place(name: &str, arguments: &str) -> (String, String) {
     }
     let of_descriptor = first.split_once('<').and_then(|(_, rest)| rest.rsplit_once('>'));
     let directory = of_descriptor.map(|(path, _)| path.to_owned()).unwrap_or_default();
-    // What is read and written is quoted as well.
+    // These quote the bytes that are read and written.
     let has_name = !matches!(name, "read" | "write" | "pread64" | "pwrite64");
     match arguments.next().and_then(quoted).filter(|name| has_name && !name.is_empty()) {
         Some(name) if name.starts_with('/') => (name.clone(), name),
@@ -132,7 +132,7 @@ impl Call {
         self.text.contains(flag)
     }
 
-    /// What the kernel could really do at this call, being killed last; nothing for one that is not about files.
+    /// Lists the failures that the kernel could really give here, a kill last; none for a call that is not about files.
     ///
     /// Left out are memory (`mmap`, `brk`), processes and signals (`clone`, `execve`, `wait4`, `rt_sig…`, `exit`), time, random
     /// numbers, and what does not fail for an open file (`close`, `lseek`, `fadvise64`, `dup`). Being killed is tried at calls
@@ -182,7 +182,7 @@ impl Call {
         }
     }
 
-    /// What turns of a loop have in common: the call with its flags and paths, less numbers, checksums and random names.
+    /// Returns the part that turns of a loop have in common: the call with its flags and paths, less numbers, checksums and random names.
     pub(crate) fn shape(&self) -> String {
         let flags = self.text.split(|c: char| !c.is_ascii_uppercase() && c != '_' && !c.is_ascii_digit());
         let flags: Vec<&str> = flags.filter(|word| word.contains('_')).collect();

@@ -11,15 +11,15 @@ use super::stand::{Stand, System};
 use crate::kit::{Kit, Programs};
 use crate::machine::Machine;
 use crate::operation::Operation;
-use crate::record::Reference;
+use crate::reference::Reference;
 use crate::rules::{Problem, Rules, flagged};
 use crate::session::Done;
 
-/// What the kernel does to a program that is killed, as a shell tells it.
+/// The status of a program that was killed, as a shell tells it.
 const KILLED: i32 = 128 + 9;
 /// The exit status of a program that looks for problems and has found some.
 const FOUND: i32 = 2;
-/// What is said of a deployment whose origin cannot be read.
+/// The words about a deployment whose origin cannot be read.
 const KEPT_UNREAD: &str = "until then the deployment is kept";
 /// Where a session puts what `strace` writes.
 const TRACE: &str = "/run/out/trace";
@@ -35,14 +35,14 @@ pub(super) struct Subject {
     root: PathBuf,
 }
 
-/// What is made to fail.
+/// A call that is made to fail.
 #[derive(Debug, Clone)]
 pub(super) struct Injection {
     /// Which command of the operation.
     pub(super) command: usize,
     /// Which call of it.
     pub(super) call: usize,
-    /// What happens there.
+    /// The failure.
     pub(super) failure: Failure,
 }
 
@@ -61,7 +61,7 @@ impl Subject {
         kit: &Kit,
         stand: &Stand,
     ) -> Result<Self> {
-        // What was deployed in this second would count as deployed since the start, by the clocks.
+        // A deployment of this second would count as one since the start, by the clocks.
         std::thread::sleep(std::time::Duration::from_millis(1100));
         let mut system = stand.start(&machine, kit, operation.booted)?;
         let mut references = vec![Reference::take("before", &system.root)?];
@@ -76,7 +76,7 @@ impl Subject {
         Ok(Self { operation, machine, references, calls, root })
     }
 
-    /// What is tried: of each call one error, another one at the next call, and being killed; or everything that can happen.
+    /// Lists the failures to try: of each call one error, another one at the next call, and a kill; or everything that can happen.
     pub(super) fn injections(&self, all: bool) -> Vec<Injection> {
         let mut injections = Vec::new();
         for (command, calls) in self.calls.iter().enumerate() {
@@ -149,7 +149,7 @@ impl Subject {
             _ => None,
         };
         let rules = Rules { references: &self.references, operation: self.operation, programs, kit };
-        // Nobody knows whether a deployment is pinned whose origin cannot be read: it stays, and that is told.
+        // A deployment whose origin cannot be read may be pinned: it stays, and that is told.
         if done.status == 0 && done.said.contains(KEPT_UNREAD) && rules.has_kept_more(&system.menu()?.1) {
             system.stop()?;
             return Ok(Outcome { reached, status: done.status, said: done.said, problems });
@@ -167,15 +167,15 @@ impl Subject {
     }
 }
 
-/// What came of an injection.
+/// The outcome of an injection.
 pub(super) struct Outcome {
     /// Whether the call was made and failed.
     pub(super) reached: bool,
     /// How the command ended.
     pub(super) status: i32,
-    /// What it said.
+    /// The output of the program.
     pub(super) said: String,
-    /// What is wrong with what is left.
+    /// The faults of the system afterwards.
     pub(super) problems: Vec<Problem>,
 }
 
@@ -195,7 +195,7 @@ pub(super) fn manners(failure: Failure, done: &Done) -> Vec<Problem> {
     let errors = done.said.lines().filter(|line| line.starts_with("error: ")).count();
     let last = done.said.lines().last().unwrap_or_default();
     let killed = failure == Failure::Kill && done.status == KILLED;
-    // What a repair has left is told in a report, and its status says so.
+    // A repair that has left something tells it in a report, and by its status.
     let report = done.status == FOUND && last.starts_with("Still /") && last.contains(": ");
     let failed = done.status != 0 && !killed && !report;
     if failed && (errors != 1 || !last.starts_with("error: ")) {

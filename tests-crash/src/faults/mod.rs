@@ -2,8 +2,8 @@
 //! Faults besides power: what an operation leaves when the kernel refuses something.
 //!
 //! Each operation is run once under `strace` to know its system calls. Then, in a fresh copy of the system each time, one of them
-//! fails as it really could, or the process is killed there ([`call`]). Old or new must be left, and the same command again must
-//! succeed ([`injection`]).
+//! fails as it really could, or the process is killed there (`call`). Old or new must be left, and the same command again must
+//! succeed (`injection`).
 //!
 //! The programs read the boot files in a second thread. Its calls are told from the others' by their path, for `strace` counts a
 //! thread. In a loop the first, the middle and the last turn are tried.
@@ -23,7 +23,7 @@ use crate::schedule::Shop;
 pub mod call;
 mod injection;
 mod space;
-mod stand;
+pub(crate) mod stand;
 mod tally;
 mod together;
 
@@ -31,6 +31,7 @@ use injection::{Injection, Outcome, Subject};
 use space::Shortage;
 use stand::Stand;
 use tally::Tally;
+use together::Pair;
 
 /// One in so many of all failures is tried: about 1800. A prime, so that it is another kind of failure each time.
 const USUAL: usize = 5;
@@ -88,7 +89,9 @@ impl Options {
 pub(crate) fn run(shop: &Shop<'_>, options: &Options) -> Result<bool> {
     let layout = Layout::new(options.root, options.split.then_some(Kind::Ext4));
     let is_chosen = |operation: &&Operation| {
-        options.only.is_empty() || options.only.iter().any(|name| name == operation.name)
+        // Where programs run at once, the calls of one are not told from those of the other: see `together`.
+        !operation.at_once
+            && (options.only.is_empty() || options.only.iter().any(|name| name == operation.name))
     };
     let operations: Vec<&'static Operation> = OPERATIONS.iter().filter(is_chosen).collect();
     ensure!(!operations.is_empty(), "there is no such operation");
@@ -103,7 +106,11 @@ pub(crate) fn run(shop: &Shop<'_>, options: &Options) -> Result<bool> {
     }
     tries.retain(|(_, one)| !options.without_calls || !matches!(one, Try::Injection(_)));
     let every = if options.quick { QUICK } else { options.every };
-    tries = tries.into_iter().step_by(every.max(1)).collect();
+    let is_always_tried = |one: &Try| matches!(one, Try::Other(_, pair) if pair.is_always_tried());
+    let is_tried = |(number, (_, one)): &(usize, (usize, Try))| {
+        number.is_multiple_of(every.max(1)) || is_always_tried(one)
+    };
+    tries = tries.into_iter().enumerate().filter(is_tried).map(|(_, one)| one).collect();
     let tallies: Vec<Mutex<Tally>> = subjects.iter().map(|subject| Mutex::new(Tally::new(subject))).collect();
     let stand = |worker| Stand::new(layout, &shop.workshop.directory(&format!("faults/{worker}"))?);
     in_parallel(&tries, stand, |stand, (index, one)| {
@@ -141,7 +148,7 @@ enum Try {
     Injection(Injection),
     Shortage(Shortage),
     /// Another command, at a call of the first.
-    Other(usize, &'static str),
+    Other(usize, Pair),
 }
 
 impl Try {
@@ -151,12 +158,7 @@ impl Try {
         if subject.machine.layout.root == Kind::Ext4 {
             tries.extend(Shortage::all().into_iter().map(Self::Shortage));
         }
-        if subject.operation.name == "deploy" {
-            let places = together::places(subject);
-            let pairs =
-                places.iter().flat_map(|call| together::OTHERS.map(|other| Self::Other(*call, other)));
-            tries.extend(pairs);
-        }
+        tries.extend(together::pairs(subject).into_iter().map(|(call, pair)| Self::Other(call, pair)));
         tries
     }
 
@@ -167,7 +169,7 @@ impl Try {
                 subject.disturb(injection, stand, with, injection.call.is_multiple_of(FSCK))
             }
             Self::Shortage(shortage) => space::starve(subject, *shortage, stand, with),
-            Self::Other(call, other) => together::race(subject, *call, other, stand, with),
+            Self::Other(call, pair) => together::race(subject, (*call, *pair), stand, with),
         }
     }
 
@@ -175,8 +177,8 @@ impl Try {
         match self {
             Self::Injection(injection) => subject.describe(injection),
             Self::Shortage(shortage) => format!("{}: all but {shortage:?} taken", subject.operation.name),
-            Self::Other(call, other) => {
-                format!("{} and, at its call {call}, {other}", subject.operation.name)
+            Self::Other(call, pair) => {
+                format!("{} and, at its call {call}, {}", subject.operation.name, pair.other)
             }
         }
     }
@@ -218,7 +220,7 @@ fn is_caught(shop: &Shop<'_>, mutant: &str, operation: &str, layout: Layout) -> 
 }
 
 /// Does something with each item, on several threads, each of which makes a tool for itself first; stops with the first error.
-fn in_parallel<T: Sync, R: Send, Tool>(
+pub(crate) fn in_parallel<T: Sync, R: Send, Tool>(
     items: &[T],
     tool: impl Fn(usize) -> Result<Tool> + Sync,
     work: impl Fn(&Tool, &T) -> Result<R> + Sync,

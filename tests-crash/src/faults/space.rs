@@ -10,7 +10,7 @@ use crate::kit::{Kit, Programs};
 use crate::rules::Rules;
 use crate::session::Done;
 
-/// What a disk runs out of.
+/// The resources that a disk runs out of.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shortage {
     /// Blocks of 1 KiB, but for so many.
@@ -20,7 +20,7 @@ pub(super) enum Shortage {
 }
 
 impl Shortage {
-    /// What is tried of each: each number at first, then in steps.
+    /// Lists the amounts to try of each: each number at first, then in steps.
     pub(super) fn all() -> Vec<Self> {
         let amounts = || (0..16).chain((16..=128).step_by(8));
         amounts().map(Self::Blocks).chain(amounts().map(Self::Inodes)).collect()
@@ -43,7 +43,7 @@ impl Shortage {
     }
 }
 
-/// What fills the disk.
+/// The file that fills the disk.
 const FILL: &str = "$REPO/../../lost+found/fill";
 
 /// Runs an operation on a full disk, then makes room and runs it again.

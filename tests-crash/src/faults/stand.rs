@@ -15,16 +15,16 @@ use crate::session::Session;
 use crate::snapshot::Snapshot;
 
 /// A place where copies of machines run, one after the other.
-pub(super) struct Stand {
+pub(crate) struct Stand {
     image: File,
     attached: Attached,
     directory: PathBuf,
 }
 
 /// A system that runs.
-pub(super) struct System<'a> {
+pub(crate) struct System<'a> {
     /// Where its physical root is mounted.
-    pub(super) root: PathBuf,
+    pub(crate) root: PathBuf,
     kit: &'a Kit,
     booted: bool,
     out: PathBuf,
@@ -35,7 +35,7 @@ pub(super) struct System<'a> {
 
 impl Stand {
     /// For copies of machines with this layout; works in `directory`.
-    pub(super) fn new(layout: Layout, directory: &Path) -> Result<Self> {
+    pub(crate) fn new(layout: Layout, directory: &Path) -> Result<Self> {
         std::fs::create_dir_all(directory.join("root")).context("Making a directory to mount at")?;
         let path = directory.join("disk.img");
         let image = File::create(&path).with_context(|| format!("Making {}", path.display()))?;
@@ -44,7 +44,7 @@ impl Stand {
     }
 
     /// Starts a copy; with `booted` from the default of its menu.
-    pub(super) fn start<'a>(&self, machine: &Machine, kit: &'a Kit, booted: bool) -> Result<System<'a>> {
+    pub(crate) fn start<'a>(&self, machine: &Machine, kit: &'a Kit, booted: bool) -> Result<System<'a>> {
         self.attached.wait()?;
         image::copy(&File::open(&machine.image)?, &self.image)?;
         let mounted = self.attached.mount(&self.directory.join("root"))?;
@@ -57,7 +57,7 @@ impl Stand {
 
 impl System<'_> {
     /// Ends the session and starts another one, without touching the disk.
-    pub(super) fn reboot(&mut self) -> Result<()> {
+    pub(crate) fn reboot(&mut self) -> Result<()> {
         drop(self.session.take());
         let entry: Option<MenuEntry> = match self.booted {
             true => self.menu()?.1.entries.first().cloned(),
@@ -67,25 +67,25 @@ impl System<'_> {
         Ok(())
     }
 
-    /// What is there, and the menu in it.
-    pub(super) fn menu(&self) -> Result<(Snapshot, Menu)> {
+    /// Reads the system, and the menu in it.
+    pub(crate) fn menu(&self) -> Result<(Snapshot, Menu)> {
         let snapshot = Snapshot::of(&self.root)?;
         let menu = Menu::read(&self.root.join("boot"), &snapshot);
         Ok((snapshot, menu))
     }
 
     /// The session.
-    pub(super) fn session(&mut self) -> Result<&mut Session> {
+    pub(crate) fn session(&mut self) -> Result<&mut Session> {
         self.session.as_mut().context("There is no session")
     }
 
     /// A file that the session sees in `/run/out`.
-    pub(super) fn out(&self, name: &str) -> PathBuf {
+    pub(crate) fn out(&self, name: &str) -> PathBuf {
         self.out.join(name)
     }
 
     /// Ends it.
-    pub(super) fn stop(self) -> Result<()> {
+    pub(crate) fn stop(self) -> Result<()> {
         drop(self.session);
         self.mounted.unmount()
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is counted, and how it is told.
+//! The counts of failures, and how they are told.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::call::Call;
 use super::injection::{Outcome, Subject};
 use crate::rules::Fault;
 
-/// What came of the failures of one operation.
+/// The outcomes of the failures of one operation, in numbers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
     name: String,
@@ -104,7 +104,7 @@ impl Tally {
         )
     }
 
-    /// What was wrong.
+    /// Lists the faults that were found.
     pub(super) fn findings(&self) -> Vec<String> {
         let told = |(count, text): &(usize, String)| format!("  {}: {count} × {text}", self.name);
         self.findings.values().map(told).collect()

@@ -61,7 +61,7 @@ pub(super) struct Telling<'a, W> {
     start: Instant,
     /// How many lines were seen.
     lines: usize,
-    /// What the counting line shows; 0 where there is none.
+    /// The number on the counting line; 0 where there is none.
     seconds: u64,
     /// The one that runs, or ran last.
     command: String,

@@ -136,7 +136,7 @@ fn rewritten(source: &Source, host: &str, release: &str) -> Option<String> {
         .iter()
         .filter_map(|suite| match suite.strip_prefix(host)? {
             "" => Some(release.to_owned()),
-            rest @ ("-updates" | "-security") if release != "sid" => Some(format!("{release}{rest}")),
+            rest @ ("-updates" | "-security") if has_updates(release) => Some(format!("{release}{rest}")),
             _ => None,
         })
         .collect();
@@ -145,6 +145,11 @@ fn rewritten(source: &Source, host: &str, release: &str) -> Option<String> {
         let uri = &source.uri;
         format!("Types: deb\nURIs: {uri}\nSuites: {suites}\nComponents: main\nSigned-By: {KEYRING}\n")
     })
+}
+
+/// Neither sid nor backports have suites beside them.
+fn has_updates(release: &str) -> bool {
+    release != "sid" && !release.ends_with("-backports")
 }
 
 #[cfg(test)]
@@ -185,6 +190,8 @@ mod tests {
         assert!(same.contains("\nSuites: trixie-security\n"));
         let both = source("http://m", &["trixie", "trixie-updates"]);
         assert!(rewritten(&both, "trixie", "sid").unwrap().contains("\nSuites: sid\n"));
+        let backports = rewritten(&both, "trixie", "trixie-backports").unwrap();
+        assert!(backports.contains("\nSuites: trixie-backports\n"));
         for other in
             [source("http://m", &["nodistro"]), source("cdrom:[x]", &["bookworm"]), source("http://m", &[])]
         {

@@ -13,10 +13,10 @@ use super::key::Key;
 use crate::command;
 use crate::environment::Environment;
 
-/// What the tree is made of; `mkosi.conf` says the same.
+/// The release that the tree is made of; `mkosi.conf` says the same.
 const RELEASE: &str = "trixie";
 
-/// What to build.
+/// The image that is to be built.
 #[derive(Debug)]
 pub(crate) struct Recipe {
     /// Names the tree in the cache.

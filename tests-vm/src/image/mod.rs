@@ -4,6 +4,7 @@
 pub(crate) mod apt_sources;
 mod key;
 mod mkosi;
+pub(crate) mod newer_kernel;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

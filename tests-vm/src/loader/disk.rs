@@ -63,7 +63,11 @@ impl WholeDisk {
 
     fn file_system(&self, role: Role) -> Option<FileSystem> {
         let place = self.layout.place(role)?;
-        Some(FileSystem { image: self.image.clone(), range: Some((place.offset, place.size)) })
+        Some(FileSystem {
+            image: self.image.clone(),
+            range: Some((place.offset, place.size)),
+            options: "loop",
+        })
     }
 
     /// Writes bytes to a place on the disk.

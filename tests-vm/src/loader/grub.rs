@@ -14,7 +14,7 @@ use crate::firmware::Firmware;
 /// Of Debian's packages grub-pc-bin and grub-efi-amd64-bin.
 const MODULES: &str = "/usr/lib/grub";
 
-/// What the image on the disk has in it. It loads no other modules.
+/// The modules of the image on the disk. It loads no others.
 const BUILT_IN: [&str; 21] = [
     "all_video",
     "btrfs",

@@ -6,10 +6,10 @@ use std::fmt::Write;
 /// Bytes of a unit of sizes; partitions begin at multiples of it.
 pub(crate) const MIB: u64 = 1 << 20;
 
-/// What is before the first partition of an MBR disk belongs to boot loaders; on a GPT disk it is the table.
+/// The first partition's start, in MiB: before it is the place of boot loaders on an MBR disk, the table on a GPT disk.
 const FIRST: u64 = 1;
 
-/// What a partition is for.
+/// The purposes of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// The EFI system partition, a FAT.
@@ -47,7 +47,7 @@ impl Layout {
         (FIRST + sum + 1) * MIB
     }
 
-    /// What `sfdisk(8)` reads. A disk with an EFI system partition has a GPT; of any other the partition that the loader
+    /// Returns the script for `sfdisk(8)`. A disk with an EFI system partition has a GPT; of any other the partition that the loader
     /// begins with is the active one.
     pub(crate) fn table(&self) -> String {
         let gpt = self.place(Role::Esp).is_some();

@@ -9,7 +9,7 @@ mod extlinux;
 mod grub;
 mod layout;
 mod newer_grub;
-mod package;
+pub(crate) mod package;
 mod uboot;
 
 use std::ffi::OsStr;
@@ -34,10 +34,10 @@ pub(crate) use uboot::Uboot;
 
 /// A boot loader, and the disk that it is on.
 pub(crate) trait BootLoader {
-    /// What it begins to read, as `ostree-bootloader` names it.
+    /// Returns its name for `ostree-bootloader`, by the file that it begins to read.
     fn kind(&self) -> &'static str;
 
-    /// What starts it.
+    /// Returns the firmware that starts it.
     fn firmware(&self) -> Firmware {
         Firmware::Bios
     }
@@ -47,7 +47,7 @@ pub(crate) trait BootLoader {
         Layout::with(&[])
     }
 
-    /// What `mkfs.ext4(8)` has to leave out, for it to read what is left.
+    /// Returns the features that `mkfs.ext4(8)` has to leave out for it.
     fn features(&self) -> &'static str {
         "^metadata_csum_seed"
     }
@@ -59,7 +59,7 @@ pub(crate) trait BootLoader {
     /// Puts its programs onto the disk, after the first deployment.
     fn install(&self, disk: &WholeDisk, directory: &Path) -> Result<()>;
 
-    /// What has to be typed for it to boot at all.
+    /// Returns the keys that have to be typed for it to boot at all.
     fn answers(&self) -> Vec<Answer> {
         Vec::new()
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a scenario expects of a section of a guest's report; each failure says what was seen instead.
+//! Expectations of a section of a guest's report; each failure says what was seen instead.
 
 use std::fmt::Debug;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What will be booted next: as `ostree admin status` tells it, and as the disk has it after the shutdown.
+//! The deployment that is booted next: as `ostree admin status` tells it, and as the disk has it after the shutdown.
 
 use anyhow::Result;
 

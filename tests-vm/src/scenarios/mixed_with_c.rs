@@ -35,7 +35,7 @@ pub(super) fn initramfs(bench: &Bench) -> Result<()> {
     dracut_full_boot::check_report(bench, &report)
 }
 
-/// What replaces our program and its unit in an initramfs. The configuration stays: Debian's package has none.
+/// Makes the archive that replaces our program and its unit in an initramfs. The configuration stays: Debian's package has none.
 #[context("Making the C tools' part of an initramfs")]
 fn c_initramfs(bench: &Bench) -> Result<Vec<u8>> {
     let tree = bench.environment.peer()?;

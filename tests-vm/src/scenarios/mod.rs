@@ -2,6 +2,7 @@
 //! The scenarios, one a file, and the harness that runs them. A scenario that cannot run has failed.
 
 mod automounted_boot;
+mod bench;
 mod busybox_initrd;
 mod dracut_full_boot;
 mod expect;
@@ -10,32 +11,31 @@ mod menu;
 mod missing_target;
 mod mixed_with_c;
 mod mounted;
+mod newer_kernel;
 mod readonly_boot;
 mod second_stateroot;
 mod staged_upgrade;
 mod system;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use expect::check;
+use bench::Bench;
 
 use crate::budget;
-use crate::disk::{self, Disk};
 use crate::environment::Environment;
-use crate::image::{self, Commit, Tree};
-use crate::small;
 
-/// Asks for the scenarios that are beyond the boot budget, too.
-const ALL: &str = "--all";
-
-/// Asks for these alone.
+/// Asks for the scenarios that are beyond the boot budget, instead of the others.
 const BEYOND: &str = "--beyond";
+
+/// Comes before a pattern that the names have to match.
+const ONLY: &str = "--only";
 
 /// A scenario: a name and what it does with a fresh directory.
 struct Scenario {
@@ -43,20 +43,6 @@ struct Scenario {
     run: fn(&Bench) -> Result<()>,
     /// Beyond the boot budget: only on request.
     extra: bool,
-}
-
-/// What a scenario works with.
-struct Bench {
-    environment: Environment,
-    /// For its logs and scratch files; kept when it fails.
-    directory: PathBuf,
-}
-
-/// What all scenarios share: made once, by the first that needs it.
-struct Prepared {
-    tree: Tree,
-    commit: Commit,
-    disk: Disk,
 }
 
 fn usual(name: &'static str, run: fn(&Bench) -> Result<()>) -> Scenario {
@@ -88,35 +74,81 @@ fn all() -> Vec<Scenario> {
         usual("missing_target", missing_target::run),
         usual("mixed_with_c::initramfs", mixed_with_c::initramfs),
         usual("mixed_with_c::userspace", mixed_with_c::userspace),
+        usual("newer_kernel", newer_kernel::run),
         usual("readonly_boot", readonly_boot::run),
         usual("second_stateroot", second_stateroot::run),
         usual("staged_upgrade", staged_upgrade::run),
     ]
 }
 
-/// Runs the scenarios that the arguments (those of `cargo test`) choose.
+/// Runs the scenarios that the arguments choose: ours, and those of `cargo test`.
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
-    let asked = |option: &str| arguments.iter().any(|argument| argument == option);
-    let (everything, beyond) = (asked(ALL), asked(BEYOND));
-    let program = std::iter::once("tests-vm".to_owned());
-    let others = arguments.iter().filter(|argument| ![ALL, BEYOND].contains(&argument.as_str())).cloned();
-    let arguments = Arguments::from_iter(program.chain(others));
-    let scenarios = all().into_iter().filter(|scenario| everything || scenario.extra == beyond);
-    let trials = scenarios.map(|scenario| Trial::test(scenario.name, move || perform(&scenario))).collect();
-    let conclusion = libtest_mimic::run(&arguments, trials);
+    let mut beyond = false;
+    let mut only: Option<&str> = None;
+    let mut others = vec!["tests-vm".to_owned()];
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            BEYOND => beyond = true,
+            ONLY => only = words.next().map(String::as_str),
+            _ => others.push(word.clone()),
+        }
+    }
+    let arguments = Arguments::from_iter(others);
+    let scenarios: Vec<Scenario> = all()
+        .into_iter()
+        .filter(|scenario| scenario.extra == beyond && only.is_none_or(|only| matches(only, scenario.name)))
+        .collect();
+    if scenarios.is_empty() {
+        eprintln!("error: no scenario matches {}", only.unwrap_or_default());
+        return ExitCode::FAILURE;
+    }
+    let trials = scenarios.into_iter().map(|scenario| Trial::test(scenario.name, move || perform(&scenario)));
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
     if arguments.list {
         return ExitCode::SUCCESS;
     }
     println!("{}", budget::summary());
-    if !everything && !beyond && budget::exceeded() {
+    if !beyond && budget::exceeded() {
         eprintln!("error: more boots than the budget allows");
         return ExitCode::FAILURE;
     }
     conclusion.exit_code()
 }
 
+/// Whether a name is what a pattern with `*` stands for.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((begin, rest)) => {
+            let Some(name) = name.strip_prefix(begin) else { return false };
+            (0..=name.len()).any(|start| name.get(start..).is_some_and(|end| matches(rest, end)))
+        }
+    }
+}
+
+/// Runs a scenario and says at once what came of it. Those beyond the boot budget are timed, so they run one at a time.
 fn perform(scenario: &Scenario) -> Result<(), Failed> {
-    in_fresh_directory(scenario).map_err(|error| format!("{error:#}").into())
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = scenario.extra.then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner));
+    // The systems that all of them share are not in that time. When they cannot be made, the scenario says so.
+    if let (true, Ok(environment)) = (scenario.extra, Environment::from_process()) {
+        let _ = Bench { environment, directory: PathBuf::new() }.prepared();
+    }
+    let start = Instant::now();
+    let done = in_fresh_directory(scenario);
+    let result = if done.is_ok() { "passed" } else { "FAILED" };
+    let line = format!("scenario {}: {result} in {:.1} s", scenario.name, start.elapsed().as_secs_f64());
+    match done {
+        Ok(()) => {
+            println!("{line}");
+            Ok(())
+        }
+        Err(error) => {
+            println!("{line}: {error:#}");
+            Err(format!("{error:#}").into())
+        }
+    }
 }
 
 fn in_fresh_directory(scenario: &Scenario) -> Result<()> {
@@ -127,52 +159,23 @@ fn in_fresh_directory(scenario: &Scenario) -> Result<()> {
     fs::remove_dir_all(&directory).with_context(|| format!("Removing {}", directory.display()))
 }
 
-impl Bench {
-    /// The tree, its commit, and a disk that has it deployed.
-    fn prepared(&self) -> Result<&'static Prepared> {
-        static PREPARED: OnceLock<Result<Prepared>> = OnceLock::new();
-        let prepare = || {
-            let tree = image::build(&self.environment)?;
-            let commit = image::commit(&self.environment, &tree)?;
-            let (disk, _) = disk::make(&self.environment, &commit, &self.environment.scratch("disk")?)?;
-            Ok(Prepared { tree, commit, disk })
-        };
-        PREPARED.get_or_init(prepare).as_ref().map_err(|error| anyhow!("{error:#}"))
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Versions 1 and 2 of a system that boots in seconds.
-    fn small(&self) -> Result<&'static [Commit]> {
-        static SMALL: OnceLock<Result<Vec<Commit>>> = OnceLock::new();
-        let commit = || {
-            let tree = image::build(&self.environment)?;
-            small::commit(&self.environment, &tree, &self.environment.scratch("small")?, &["1", "2"])
-        };
-        SMALL.get_or_init(commit).as_deref().map_err(|error| anyhow!("{error:#}"))
-    }
-
-    /// A fresh directory with files of these contents, to be laid over a version.
-    fn changes(&self, files: &[(&str, &[u8])]) -> Result<PathBuf> {
-        let changes = self.directory.join("changes");
-        if changes.exists() {
-            fs::remove_dir_all(&changes).context("Removing the former changes")?;
+    #[test]
+    fn patterns_of_names() {
+        for (pattern, name, expected) in [
+            ("loaders::full::uboot", "loaders::full::uboot", true),
+            ("loaders::full", "loaders::full::uboot", false),
+            ("loaders::full::*", "loaders::full::uboot", true),
+            ("*", "staged_upgrade", true),
+            ("*grub*root", "loaders::full::grub_bios_on_root", true),
+            ("*grub*root", "loaders::full::grub_bios", false),
+            ("*::migration", "loaders::migration", true),
+            ("", "a", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
         }
-        for (file, content) in files {
-            let file = changes.join(file);
-            fs::create_dir_all(file.parent().unwrap_or(&changes)).context("Creating the changes")?;
-            fs::write(&file, content).with_context(|| format!("Writing {}", file.display()))?;
-        }
-        Ok(changes)
-    }
-
-    /// Commits what the ref of the tree holds in `repo`, a path on the disk, with the changes over it; the checksum.
-    fn add_version(&self, disk: &Disk, repo: &str, version: &str, changes: &Path) -> Result<String> {
-        let reference = &self.prepared()?.commit.reference;
-        let ostree = self.environment.program("usr/bin/ostree");
-        let arguments =
-            [ostree.as_os_str(), repo.as_ref(), reference.as_ref(), version.as_ref(), changes.as_os_str()];
-        let said = disk.run(include_str!("../../host/add-version.sh"), &arguments)?;
-        let (former, new) = said.trim().split_once('\n').context("two checksums were expected")?;
-        check(former != new, "the new version is another commit", &said)?;
-        Ok(new.to_owned())
     }
 }

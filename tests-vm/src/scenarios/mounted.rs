@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What of a deployment is mounted where, and what of it can be written.
+//! The mounts of a deployment, and which of them can be written to.
 
 use anyhow::Result;
 
@@ -15,9 +15,9 @@ for place in usr etc var sysroot; do section "write $place" touch "/$place/writt
 section remount systemctl is-active ostree-remount.service
 "#;
 
-/// What shall be mounted.
+/// The mounts that are expected.
 pub(super) struct Expected<'a> {
-    /// Whose `/var` it is.
+    /// The stateroot whose `/var` is mounted.
     pub(super) stateroot: &'a str,
     /// The root: `CHECKSUM.SERIAL`.
     pub(super) deployment: &'a str,
@@ -59,7 +59,7 @@ pub(super) fn table(section: &Section) -> Result<Vec<Mount>> {
     Ok(mounts.unwrap_or_default())
 }
 
-/// What is mounted there refuses writes.
+/// Checks that the mount at a place refuses writes.
 pub(super) fn check_readonly(mounts: &[Mount], point: &str) -> Result<()> {
     let mount = mountinfo::at(mounts, point);
     check(mount.is_some_and(Mount::read_only), &format!("{point} is mounted read-only"), mount)

@@ -13,13 +13,13 @@ use super::{Bench, menu, mounted};
 use crate::guest::Credential;
 use crate::report::Report;
 
-/// What is asked in both boots.
+/// The script of both boots.
 const ASK: &str = r#"
 section status ostree admin status --json
 section mounts cat /proc/self/mountinfo
 "#;
 
-/// What was kept for a full disk is gone, and two blocks stay free: enough for the reason, too few for a set of entries.
+/// The reserve for a full disk is gone, and two blocks stay free: enough for the reason, too few for a set of entries.
 const STAGE_AND_FILL: &str = r#"
 section stage ostree admin deploy --stage debian/trixie/x86_64
 section fill sh -euc '

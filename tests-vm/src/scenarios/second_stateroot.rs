@@ -115,7 +115,7 @@ fn check_upgrades(report: &Report) -> Result<()> {
     expect::words(report, "upgrade", "it is applied at shutdown")
 }
 
-/// What is in `/boot` and leads there. Files have their inode numbers.
+/// The contents of `/boot` and the links to it. Files have their inode numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Menu<'a> {
     loader: Vec<&'a str>,
@@ -144,7 +144,7 @@ fn check_after(bench: &Bench, disk: &Disk, third: &str) -> Result<()> {
     check_told(&plan, &status, third)
 }
 
-/// What the next boot mounts, and what there is.
+/// Checks the mounts of the next boot, and the status.
 fn check_told(plan: &str, status: &str, third: &str) -> Result<()> {
     let root = format!("/ from /ostree/deploy/other/deploy/{third}.0");
     let found = plan.lines().any(|line| line.trim() == root);

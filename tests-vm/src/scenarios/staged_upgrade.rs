@@ -12,11 +12,11 @@ use super::system::{self, Ended, Extras, STATE};
 use super::{Bench, menu, mounted};
 use crate::report::{Report, Section};
 
-/// What the second version changes: a default in `/etc`, and a file of its own.
+/// The change of the second version: a default in `/etc`, and a file of its own.
 const CHANGED_DEFAULT: &str = "The default of the second version";
 const NEW_FILE: &str = "usr/share/tests-vm/version";
 
-/// What is asked in every boot.
+/// The script of every boot.
 const ASK: &str = r#"
 section status ostree admin status --json
 section mounts cat /proc/self/mountinfo

@@ -25,7 +25,7 @@ section running systemctl is-system-running --wait
 section failed systemctl --failed --plain --no-legend --no-pager
 "#;
 
-/// What a boot gets besides its disk and its script.
+/// The things that a boot gets besides its disk and its script.
 #[derive(Default)]
 pub(super) struct Extras<'a> {
     /// Archives to append to the initramfs.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is measured, a row each.
+//! The cases that are measured, a row each.
 
 use std::ffi::OsString;
-use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use super::{Bench, Side, system};
+use super::sides::{Bench, Side, clear, repo_option};
+use super::system;
 
 /// One thing that both programs do.
 pub(crate) struct Case {
@@ -129,18 +129,4 @@ pub(crate) const CASES: &[Case] = &[
 
 fn nothing(_: &Bench, _: &Side) -> Result<()> {
     Ok(())
-}
-
-pub(super) fn clear(dir: &Path) -> Result<()> {
-    if dir.exists() {
-        std::fs::remove_dir_all(dir).with_context(|| format!("Removing {}", dir.display()))?;
-    }
-    Ok(())
-}
-
-/// `--repo=PATH`.
-pub(crate) fn repo_option(repo: &Path) -> OsString {
-    let mut option = OsString::from("--repo=");
-    option.push(repo);
-    option
 }

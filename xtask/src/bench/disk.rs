@@ -16,7 +16,7 @@ use crate::process;
 /// Room for some copies of the tree, and for who decides by what is free. The image has holes.
 const BYTES: u64 = 16 << 30;
 
-/// What the page calls it.
+/// Its name on the page.
 pub(super) const KIND: &str = "a fresh ext4 in an image";
 
 /// Mounted as long as this lives.
@@ -43,7 +43,7 @@ impl Disk {
     }
 
     fn remove(&self) {
-        // What is not there need not go.
+        // An unmount fails where nothing is mounted.
         unmount(&self.mount, UnmountFlags::DETACH).ok();
         std::fs::remove_dir(&self.mount).ok();
         std::fs::remove_file(&self.image).ok();

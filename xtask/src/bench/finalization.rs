@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use fn_error_context::context;
 
-use super::Measured;
 use super::measure::Sample;
+use super::sides::Measured;
 use crate::peer::Peer;
 use crate::workspace::Workspace;
 use crate::{install, process, terminal, vm};
@@ -16,7 +16,7 @@ use crate::{install, process, terminal, vm};
 /// The row.
 pub(crate) const NAME: &str = "finalization at shutdown, in a virtual machine";
 
-/// What measures it, built before the first case so that all cases measure one state of the source.
+/// The program that measures it, built before the first case so that all cases measure one state of the source.
 pub(crate) struct Machines(Command);
 
 impl Machines {

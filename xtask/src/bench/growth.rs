@@ -9,10 +9,11 @@ use fn_error_context::context;
 
 use super::measure::{self, Sample};
 use super::report::{cpu, known, seconds, verdict, wall};
-use super::{Bench, Side, system};
+use super::sides::{self, Bench, Side};
+use super::system;
 use crate::terminal;
 
-/// What `--only` chooses it by.
+/// The name by which `--only` chooses it.
 pub(super) const NAME: &str = "growth of a deploy";
 
 /// The time of the larger tree over that of the smaller one that we want at most.
@@ -42,7 +43,7 @@ enum Deploys {
     Further,
 }
 
-/// What one kind of deploys takes.
+/// The cost of one kind of deploys.
 struct Measured {
     deploys: Deploys,
     ours: BySize,
@@ -121,7 +122,7 @@ fn commit(bench: &Bench, size: usize) -> Result<()> {
         system::write(&file(index), &text(index, "changed file"))?;
     }
     system::commit_dir(bench, &second, &tree)?;
-    super::cases::clear(&tree)
+    sides::clear(&tree)
 }
 
 /// A table for each kind of deploys.

@@ -13,7 +13,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use crate::process;
 use crate::workspace::Workspace;
 
-/// What one run took.
+/// The cost of one run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Sample {
     /// From before the start to after the end.

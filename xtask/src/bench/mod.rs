@@ -7,23 +7,23 @@ mod finalization;
 mod growth;
 mod measure;
 mod report;
+mod sides;
 mod system;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use fn_error_context::context;
-use rustix::fs::{CWD, IFlags, Mode, OFlags};
 
 use crate::workspace::Workspace;
-use crate::{build, peer, process, terminal, vm};
+use crate::{build, peer, picture, terminal, vm};
 use cases::{CASES, Case};
 use disk::Disk;
-use measure::Sample;
 pub use measure::measure_one;
+use sides::{Bench, Measured, Side};
 
-/// What can be chosen.
+/// The options of the verb.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The tree to commit [default: the Debian system of tests-vm with more packages]
@@ -38,52 +38,6 @@ pub(crate) struct Options {
     /// Only the cases whose name contains this; docs/performance.md stays as it is
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-}
-
-/// One of the two programs and where its results go.
-struct Side {
-    /// Program and the arguments before its own.
-    program: Vec<OsString>,
-    /// A directory for itself.
-    dir: PathBuf,
-}
-
-/// What the cases share.
-struct Bench {
-    ours: Side,
-    theirs: Side,
-    /// The program that measures.
-    meter: PathBuf,
-    /// The tree to commit.
-    tree: PathBuf,
-    /// A bare repository with the tree, made by the peer: both programs read the same bytes. `bench` is the tree, the
-    /// versions of a system are what [`system`] makes of it.
-    repo: PathBuf,
-    /// A place for a sysroot that both programs read, which the peer makes.
-    shared: Side,
-}
-
-/// The samples of one row.
-struct Measured {
-    name: &'static str,
-    /// Our time over the peer's that we want at most.
-    target: f64,
-    ours: Vec<Sample>,
-    theirs: Vec<Sample>,
-}
-
-impl Side {
-    fn line<I: IntoIterator<Item = T>, T: Into<OsString>>(&self, arguments: I) -> Vec<OsString> {
-        self.program.iter().cloned().chain(arguments.into_iter().map(Into::into)).collect()
-    }
-
-    fn run<I: IntoIterator<Item = T>, T: Into<OsString>>(&self, arguments: I) -> Result<()> {
-        let line = self.line(arguments);
-        let (program, arguments) = line.split_first().context("no program")?;
-        let mut command = process::command(program);
-        command.args(arguments);
-        process::output(&mut command).map(drop)
-    }
 }
 
 /// Measures every case and writes `docs/performance.md`.
@@ -122,7 +76,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     prepare(&bench)?;
     let wanted = |name: &str| options.only.as_ref().is_none_or(|part| name.contains(part.as_str()));
     let shutdown = wanted(finalization::NAME) && options.program.is_none();
-    // What may fail comes before what takes long.
+    // The part that may fail comes before the part that takes long.
     let growth = wanted(growth::NAME).then(|| growth::measure(&bench, options.runs)).transpose()?;
     let machines = shutdown.then(|| finalization::Machines::build(workspace, &peer)).transpose()?;
     let mut measured = Vec::new();
@@ -141,6 +95,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         std::fs::write(&path, report::page(&facts, &table, &growth, options.runs))
             .with_context(|| format!("Writing {}", path.display()))?;
         println!("wrote {}", path.display());
+        for path in picture::draw_all(workspace)? {
+            println!("wrote {path}");
+        }
     }
     Ok(())
 }
@@ -151,9 +108,9 @@ fn prepare(bench: &Bench) -> Result<()> {
     for side in [&bench.ours, &bench.theirs, &bench.shared] {
         std::fs::create_dir_all(&side.dir).with_context(|| format!("Creating {}", side.dir.display()))?;
     }
-    bench.theirs.run([cases::repo_option(&bench.repo), "init".into()])?;
+    bench.theirs.run([sides::repo_option(&bench.repo), "init".into()])?;
     bench.theirs.run([
-        cases::repo_option(&bench.repo),
+        sides::repo_option(&bench.repo),
         "commit".into(),
         "--branch=bench".into(),
         bench.tree.clone().into(),
@@ -186,28 +143,4 @@ fn one(bench: &Bench, case: &'static Case, runs: u32) -> Result<Measured> {
         }
     }
     Ok(measured)
-}
-
-/// Clears the flag on the deployments of the sysroot in the directory of a side.
-fn make_deployments_mutable(side: &Path) -> Result<()> {
-    let Ok(entries) = std::fs::read_dir(side.join(system::DEPLOYMENTS)) else { return Ok(()) };
-    for entry in entries {
-        let path = entry?.path();
-        if path.is_dir() {
-            make_mutable(&path)?;
-        }
-    }
-    Ok(())
-}
-
-fn make_mutable(dir: &Path) -> Result<()> {
-    let fd =
-        rustix::fs::openat(CWD, dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .with_context(|| format!("Opening {}", dir.display()))?;
-    // A file system without flags has none that could be in the way.
-    if let Ok(flags) = rustix::fs::ioctl_getflags(&fd) {
-        rustix::fs::ioctl_setflags(&fd, flags - IFlags::IMMUTABLE)
-            .with_context(|| format!("Making {} mutable", dir.display()))?;
-    }
-    Ok(())
 }

@@ -8,12 +8,16 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::measure::{Sample, median};
-use super::{Bench, Measured};
+use super::sides::{Bench, Measured};
 use crate::process;
 use crate::workspace::Workspace;
 
 /// MiB that no command of ours should go beyond.
 const MEMORY_TARGET: f64 = 40.0;
+
+/// Drawn from the table; `./run pictures` does it again.
+const PICTURE: &str = "![Our time over that of Debian's ostree, by case](pictures/performance.svg)\n\n\
+                       The chart shows the ratios of the first table below, of the run with this date:";
 
 /// Under what the figures were taken.
 pub(crate) struct Facts {
@@ -82,8 +86,8 @@ fn size_of(tree: &Path) -> Result<(u64, u64)> {
 /// The table of all cases and the row of memory.
 pub(crate) fn table(measured: &[Measured]) -> String {
     let mut text = String::from(
-        "| what | ours | peer | ratio | at most | | CPU ratio | our peak MiB | peer's |\n\
-         |---|---|---|---|---|---|---|---|---|\n",
+        "| what | ours | peer | ratio | at most | | CPU ratio | our peak MiB | peer's | ratio, min–max |\n\
+         |---|---|---|---|---|---|---|---|---|---|\n",
     );
     let mut highest: f64 = 0.0;
     for row in measured {
@@ -94,7 +98,7 @@ pub(crate) fn table(measured: &[Measured]) -> String {
         let ratio = ours / theirs;
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {ratio:.2} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {ratio:.2} | {} | {} | {} | {} | {} | {} |",
             row.name,
             seconds(ours),
             seconds(theirs),
@@ -103,23 +107,33 @@ pub(crate) fn table(measured: &[Measured]) -> String {
             known(cpu(&row.ours) / cpu(&row.theirs), 2),
             known(our_peak, 1),
             known(their_peak, 1),
+            spread(row),
         );
     }
     let _ = writeln!(
         text,
-        "| highest peak of memory | {highest:.1} MiB | | | {MEMORY_TARGET} MiB | {} | | | |",
+        "| highest peak of memory | {highest:.1} MiB | | | {MEMORY_TARGET} MiB | {} | | | | |",
         verdict(highest <= MEMORY_TARGET)
     );
     text
+}
+
+/// The smallest and the largest ratio of two runs side by side, as the chart reads it.
+fn spread(row: &Measured) -> String {
+    let ratio = |(ours, theirs): (&Sample, &Sample)| ours.wall.as_secs_f64() / theirs.wall.as_secs_f64();
+    let ratios: Vec<f64> = row.ours.iter().zip(&row.theirs).map(ratio).collect();
+    let low = ratios.iter().copied().fold(f64::NAN, f64::min);
+    let high = ratios.iter().copied().fold(f64::NAN, f64::max);
+    if low.is_nan() { "–".to_owned() } else { format!("{low:.2}–{high:.2}") }
 }
 
 /// The whole page.
 pub(crate) fn page(facts: &Facts, table: &str, growth: &str, runs: u32) -> String {
     let facts: String = facts.lines.iter().map(|line| format!("- {line}\n")).collect();
     format!(
-        "# Performance\n\nWritten by `./run bench`, which measures our `ostree` beside Debian's in turn, in one run.\n\n{facts}\n{table}\n\
+        "# Performance\n\nWritten by `./run bench`, which measures our `ostree` beside Debian's in turn, in one run.\n\n{PICTURE}\n\n{facts}\n{table}\n\
          Medians of {runs} runs each (start-up and `status`: 20 times as many, `config-diff`: 5 times, growth: 3 times) after one run that warms\n\
-         the page cache; times are wall clock from before the start of the program to its end. Both programs work on the same\n\
+         the page cache; the last column has the smallest and the largest ratio of two runs side by side. Times are wall clock from before the start of the program to its end. Both programs work on the same\n\
          file system, read the same tree and the same repository (made by the peer), keep their default settings for fsync, and\n\
          begin a case that writes with nothing left to write. The peer runs by its own loader, not through a shell. Memory is the\n\
          peak of the resident set as the kernel counted it, shared libraries included.\n\n\
@@ -130,7 +144,7 @@ pub(crate) fn page(facts: &Facts, table: &str, growth: &str, runs: u32) -> Strin
          Both sizes have the same change and the same `/etc`. A second deploy makes a tree from nothing: each of its files is a name of its own,\n\
          and each directory is made anew, so it cannot but grow with the tree. A further deploy is what a system does from then on: a deployment goes with\n\
          each, of which the peer removes every name; ours begins the next one with that tree (see\n\
-         [on-disk.md](on-disk.md#the-retired-tree)), and what still grows is looking whether each name is what it should be.\n\
+         [on-disk.md](on-disk.md#the-checkout-cache)), and what still grows is looking whether each name is what it should be.\n\
          Planning does not grow: each directory of a commit is read once, whoever needs it, and one that two commits have in common once for both.\n\n\
          The finalization is measured in virtual machines, three boots of each in turn: a smaller Debian system with our programs\n\
          and units, and the same with the C tools in their place. Each stages the second version by its own `ostree`, with another\n\
@@ -198,9 +212,22 @@ mod tests {
     fn what_is_unknown_is_left_out() {
         let sample = Sample::of_wall(Duration::from_secs(1));
         let (ours, theirs) = (vec![sample; 3], vec![sample; 3]);
+        assert_eq!(spread(&Measured { name: "", target: 1.0, ours: vec![], theirs: vec![] }), "–");
         let text = table(&[Measured { name: "shutdown", target: 1.0, ours, theirs }]);
         assert!(text.contains("| shutdown | 1.00 s | 1.00 s | 1.00 | 1 | met | – | – | – |"), "{text}");
         assert!(text.contains("| 0.0 MiB |"), "{text}");
+    }
+
+    #[test]
+    fn a_page_has_the_spread_that_its_chart_shows() {
+        let samples =
+            |millis: [u64; 3]| millis.map(|millis| Sample::of_wall(Duration::from_millis(millis))).to_vec();
+        let (ours, theirs) = (samples([200, 300, 500]), samples([1000, 1000, 2000]));
+        let row = Measured { name: "commit", target: 0.6, ours, theirs };
+        assert_eq!(spread(&row), "0.20–0.30");
+        let facts = Facts { lines: ["date: d", "commit: c", "peer: p"].map(str::to_owned).to_vec() };
+        let drawn = crate::picture::ratios(&page(&facts, &table(&[row]), "", 3)).unwrap();
+        assert!(drawn.contains("two runs side by side"), "{drawn}");
     }
 
     #[test]

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use fn_error_context::context;
 
-use super::cases::{clear, repo_option};
-use super::{Bench, Side};
+use rustix::fs::{CWD, IFlags, Mode, OFlags};
+
+use super::sides::{Bench, Side, clear, repo_option};
 
 /// The ref of the first version.
 pub(super) const FIRST: &str = "first";
@@ -103,7 +104,7 @@ pub(super) fn empty(bench: &Bench, side: &Side) -> Result<()> {
 fn empty_with(bench: &Bench, side: &Side, refs: &[&str]) -> Result<()> {
     clear(&side.dir.join("checkout"))?;
     let sysroot = side.dir.join("sysroot");
-    super::make_deployments_mutable(&side.dir)?;
+    make_deployments_mutable(&side.dir)?;
     clear(&sysroot)?;
     fs::create_dir_all(&sysroot).with_context(|| format!("Creating {}", sysroot.display()))?;
     let peer = &bench.theirs;
@@ -208,4 +209,28 @@ pub(super) fn write(path: &Path, content: &[u8]) -> Result<()> {
         _ => {}
     }
     fs::write(path, content).with_context(|| format!("Writing {}", path.display()))
+}
+
+/// Clears the flag on the deployments of the sysroot in the directory of a side.
+pub(super) fn make_deployments_mutable(side: &Path) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(side.join(DEPLOYMENTS)) else { return Ok(()) };
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            make_mutable(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn make_mutable(dir: &Path) -> Result<()> {
+    let fd =
+        rustix::fs::openat(CWD, dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .with_context(|| format!("Opening {}", dir.display()))?;
+    // A file system without flags has none that could be in the way.
+    if let Ok(flags) = rustix::fs::ioctl_getflags(&fd) {
+        rustix::fs::ioctl_setflags(&fd, flags - IFlags::IMMUTABLE)
+            .with_context(|| format!("Making {} mutable", dir.display()))?;
+    }
+    Ok(())
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is in the package, and where: the installed tree, less what Debian has in a form of its own.
+//! The contents of the package: the installed tree, less what Debian has in a form of its own.
 
 use std::path::{Path, PathBuf};
 

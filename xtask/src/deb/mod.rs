@@ -13,11 +13,11 @@ use fn_error_context::context;
 
 use crate::workspace::Workspace;
 use crate::{elf, install, process, terminal};
+use texts::NAME;
 
 pub(crate) use trial::verify;
 
 /// The name of the package.
-const NAME: &str = "ostree-rs";
 /// The document that says what is different in Debian.
 const README: &str = "README.Debian";
 
@@ -46,7 +46,7 @@ fn package(workspace: &Workspace, out: &Path, moment: u64) -> Result<PathBuf> {
 struct Staging {
     /// Where the tools are started.
     dir: PathBuf,
-    /// What will be `/` on the machine.
+    /// The tree that will be `/` on the machine.
     tree: PathBuf,
 }
 

@@ -7,6 +7,8 @@ use fn_error_context::context;
 use crate::process;
 use crate::workspace::Workspace;
 
+/// The package, as Debian names it.
+pub(super) const NAME: &str = "ostree-rs";
 /// The version of the package is that of its programs; it has no Debian revision, as it is made by its own source.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The programs' packages, whose crates are named in the file `copyright`.
@@ -49,7 +51,7 @@ pub(super) fn changelog(maintainer: &str, moment: u64) -> Result<String> {
     Ok(format!(
         "{} ({VERSION}) unstable; urgency=medium\n\n  * Built from its source, whose history says what changed.\n\n \
          -- {maintainer}  {}\n",
-        super::NAME,
+        NAME,
         date.trim_end()
     ))
 }

@@ -33,7 +33,7 @@ const IN_A_TREE: &[Check] = &[
     ("dpkg alone does the same", dpkg_exchanges),
 ];
 
-/// What it takes the place of.
+/// The packages that it takes the place of.
 const TAKEN: [&str; 2] = ["ostree", "ostree-boot"];
 
 struct Trial<'a> {
@@ -151,7 +151,7 @@ impl<'a> Trial<'a> {
     /// Checks which of the three are there.
     fn expect(&self, ours: bool) -> Result<()> {
         for (package, expected) in
-            [(super::NAME, ours), (TAKEN[0], !ours), (TAKEN[1], !ours), ("libostree-1-1", true)]
+            [(super::texts::NAME, ours), (TAKEN[0], !ours), (TAKEN[1], !ours), ("libostree-1-1", true)]
         {
             ensure!(self.installed(package) == expected, "{package} is installed: {}", !expected);
         }
@@ -168,7 +168,7 @@ impl<'a> Trial<'a> {
         Ok(lines.join("\n"))
     }
 
-    /// What the package holds: paths without the leading dot, directories with a slash at their end.
+    /// Lists the contents of the package: paths without the leading dot, directories with a slash at their end.
     fn paths(&self) -> Result<Vec<String>> {
         let said = process::output(process::command("dpkg-deb").arg("--contents").arg(self.deb))?;
         let paths = said.lines().filter_map(|line| line.split_whitespace().nth(5));
@@ -257,7 +257,7 @@ fn apt_installs(trial: &Trial<'_>) -> Result<()> {
 
 fn programs_run(trial: &Trial<'_>) -> Result<()> {
     let version = trial.run("ostree", &["--version"])?;
-    ensure!(version.contains(&format!("Version: '{}'", texts::VERSION)), "{version}");
+    ensure!(version.contains(&format!("Git: 'rust-{}'", texts::VERSION)), "{version}");
     // The name of a program that finds all its libraries is at least told what it was called with.
     let script = "set -e; cd \"$(mktemp -d)\"; ostree --repo=r init; mkdir t; echo x > t/f
         ostree --repo=r commit -b main t >/dev/null; ostree --repo=r fsck -q; ostree --repo=r ls main /f
@@ -270,10 +270,10 @@ fn programs_run(trial: &Trial<'_>) -> Result<()> {
 }
 
 fn files_verified(trial: &Trial<'_>) -> Result<()> {
-    let said = trial.run("dpkg", &["--verify", super::NAME])?;
+    let said = trial.run("dpkg", &["--verify", super::texts::NAME])?;
     ensure!(said.is_empty(), "{said}");
     // A file without a sum would not be looked at.
-    let sums = trial.run("cat", &[&format!("/var/lib/dpkg/info/{}.md5sums", super::NAME)])?;
+    let sums = trial.run("cat", &[&format!("/var/lib/dpkg/info/{}.md5sums", super::texts::NAME)])?;
     let files = trial.paths()?.iter().filter(|path| !path.ends_with('/')).count();
     ensure!(sums.lines().count() == files, "{} sums of {files} files", sums.lines().count());
     Ok(())
@@ -299,7 +299,7 @@ fn dpkg_exchanges(trial: &Trial<'_>) -> Result<()> {
     trial.run("dpkg", &["--remove", "ostree-boot"])?;
     trial.run("dpkg", &["--install", &trial.archive()])?;
     trial.expect(true)?;
-    trial.run("dpkg", &["--remove", super::NAME])?;
+    trial.run("dpkg", &["--remove", super::texts::NAME])?;
     let script =
         "exec dpkg --install /var/cache/apt/archives/ostree_*.deb /var/cache/apt/archives/ostree-boot_*.deb";
     trial.run("sh", &["-c", script])?;

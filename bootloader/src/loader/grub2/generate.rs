@@ -3,9 +3,10 @@
 
 use formats::bls::Entry;
 
-use crate::loader::below_boot;
+use super::quote::quote;
+use crate::loader::shown::below_boot;
 
-/// What `15_ostree` found out with the means of `grub-mkconfig`.
+/// The facts that `15_ostree` found out with the means of `grub-mkconfig`.
 #[derive(Debug, Clone, Default)]
 pub struct Generator {
     /// Tells entries of several systems apart: `GRUB2_BOOT_DEVICE_ID`.
@@ -26,7 +27,7 @@ pub fn generate<'a>(
         None => path.to_owned(),
     };
     for (index, entry) in entries.enumerate() {
-        let title = super::quote(entry.title().unwrap_or("(Untitled)"));
+        let title = quote(entry.title().unwrap_or("(Untitled)"));
         text += &format!(
             "menuentry {title} --class gnu-linux --class gnu --class os --unrestricted 'ostree-{index}-{}' {{\n",
             with.device_id

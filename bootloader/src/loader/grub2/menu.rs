@@ -11,7 +11,7 @@ pub(super) struct Item {
     pub(super) parent: Option<usize>,
 }
 
-/// What an item is.
+/// The kinds of items.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     #[default]

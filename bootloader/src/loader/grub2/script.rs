@@ -4,7 +4,8 @@
 
 use super::menu::{Item, Kind, choose};
 use super::settings::Settings;
-use crate::loader::{Beside, Shown, ShownEntry};
+use crate::loader::beside::Beside;
+use crate::loader::shown::{Shown, ShownEntry};
 
 /// The commands of a script, each as its words; `{` and `}` that stand alone are commands of their own.
 pub(super) fn commands(text: &str) -> Vec<Vec<String>> {
@@ -78,7 +79,7 @@ impl Scanner<'_> {
     }
 }
 
-/// What is read of a script.
+/// The part of a script that is read.
 struct Reader<'a> {
     beside: &'a Beside,
     settings: Settings<'a>,
@@ -163,7 +164,7 @@ pub(super) fn parse(text: &str, beside: &Beside) -> Shown {
 
 /// Which of the boot entries, given by title and file name, is the default: of a script that makes GRUB read them, and what says so, else
 /// the first.
-pub(in crate::loader) fn default_of_entries(
+pub(crate) fn default_of_entries(
     beside: &Beside,
     names: &[(String, String)],
 ) -> (Option<usize>, Option<String>) {
@@ -288,10 +289,10 @@ mod tests {
     const MENU: &str = "menuentry 'A' --id a {\n  set default=2\n  linux /a\n}\nmenuentry 'B' --id b {\n  linux /b\n}\n\
         menuentry 'C' --id c {\n  linux /c\n}\nif [ -f ${prefix}/custom.cfg ]; then\n  source ${prefix}/custom.cfg\nfi\n";
 
-    /// What is kept from one boot to the next decides as the script says, and nothing else does.
+    /// Variables that are kept from one boot to the next decide as the script says, and nothing else does.
     #[test]
     fn the_environment_block_has_its_say() {
-        let ours = super::super::HEADER;
+        let ours = super::super::render::HEADER;
         for (script, variables, custom, default, chosen_by) in [
             (ours, "", None, 0, None),
             (ours, "next_entry=b\n", None, 1, Some("next_entry=b")),

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::loader::Beside;
+use crate::loader::beside::Beside;
 
 /// Variables that are empty until somebody sets them; of any other one it is not known what the machine has set.
 const OURS: [&str; 5] = ["boot_once", "default", "next_entry", "prev_saved_entry", "saved_entry"];

@@ -5,10 +5,11 @@ use std::ffi::OsStr;
 
 use anyhow::{Context, Result};
 
-use super::{BootLoader, Extlinux, GrubBios, Machine, NewerGrub, Uboot, WholeDisk, loader, machine};
+use super::boots::machine;
 use crate::budget::Tier;
 use crate::guest;
-use crate::machine::Boot;
+use crate::loader::{self, BootLoader, Extlinux, GrubBios, NewerGrub, Uboot, WholeDisk};
+use crate::machine::{Boot, Machine};
 use crate::report::Report;
 use crate::scenarios::{Bench, expect, menu, system};
 

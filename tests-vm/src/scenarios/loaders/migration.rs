@@ -4,8 +4,8 @@
 
 use anyhow::Result;
 
-use super::{ASK, ROLL_BACK, UPGRADE, WholeDisk, check_boot, check_rows, start, with_two_versions};
-use crate::loader::{BootLoader, GrubBios, NewerGrub};
+use super::boots::{ASK, ROLL_BACK, UPGRADE, check_boot, check_rows, start, with_two_versions};
+use crate::loader::{BootLoader, GrubBios, NewerGrub, WholeDisk};
 use crate::scenarios::Bench;
 
 /// As `grub-mkconfig` writes it, with the head that each of its files has and the entries of `15_ostree`.

@@ -4,8 +4,9 @@
 
 use anyhow::{Context, Result};
 
-use super::{GrubEfi, NOTHING, boot, check_boot, full, pull};
-use crate::loader;
+use super::boots::{NOTHING, boot, check_boot, pull};
+use super::full;
+use crate::loader::{self, GrubEfi};
 use crate::scenarios::Bench;
 use crate::scenarios::expect::{self, check};
 

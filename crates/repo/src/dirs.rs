@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Opening the directories of a repository.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use anyhow::{Context as _, Result};
+use rustix::fs::{Mode, OFlags, openat};
+
+/// Flags for directories of the repository.
+pub(crate) const DIR_FLAGS: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
+
+/// Opens the directory `name` below `dir`; an error names it.
+pub(crate) fn open_dir(dir: impl AsFd, name: &str) -> Result<OwnedFd> {
+    openat(dir, name, DIR_FLAGS, Mode::empty()).with_context(|| format!("Opening {name}"))
+}

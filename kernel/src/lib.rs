@@ -1,8 +1,0 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
-//! The kernel's calls that rustix and nix lack, one file a call.
-
-pub mod ext4_checkpoint;
-pub mod freeze;
-pub mod fsverity;
-pub mod mount_namespace;
-pub mod mount_setattr;
