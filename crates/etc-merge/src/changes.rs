@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use durable::{Descent, Mounts, names, open_dir};
+use fn_error_context::context;
 use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 
@@ -100,6 +101,7 @@ fn labels(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> Result<Labels> {
 
 /// Whether both trees have the same at `path`; of directories, what is in them does not count, unless they
 /// [count as one](is_one).
+#[context("Comparing /etc/{}", path.display())]
 pub fn same_at(a: BorrowedFd<'_>, b: BorrowedFd<'_>, path: &Path) -> Result<bool> {
     let (parent, name) = split(path)?;
     let stat = |dir: BorrowedFd<'_>| -> Result<_> {
@@ -140,8 +142,11 @@ struct Comparison<'a> {
 
 impl Comparison<'_> {
     fn run(&self, at: &Path, list: &mut Vec<Change>) -> Result<()> {
-        let in_defaults: BTreeSet<CString> = names(self.defaults)?.into_iter().collect();
-        let mut in_current: BTreeSet<CString> = names(self.current)?.into_iter().collect();
+        let listing = || format!("Listing {}", Path::new("/etc").join(at).display());
+        let in_defaults: BTreeSet<CString> =
+            names(self.defaults).with_context(listing)?.into_iter().collect();
+        let mut in_current: BTreeSet<CString> =
+            names(self.current).with_context(listing)?.into_iter().collect();
         in_current.remove(BESIDE);
         for name in in_defaults.union(&in_current) {
             let path = at.join(OsStr::from_bytes(name.to_bytes()));
@@ -275,7 +280,8 @@ fn add_inside(parent: BorrowedFd<'_>, name: &CStr, path: &Path, list: &mut Vec<C
         Err(Errno::NOTDIR | Errno::LOOP | Errno::NOENT) => return Ok(()),
         other => other.with_context(|| format!("Opening /etc/{}", path.display()))?,
     };
-    for child in names(dir.as_fd())?.into_iter().filter(|child| child.as_c_str() != BESIDE) {
+    let children = names(dir.as_fd()).with_context(|| format!("Listing /etc/{}", path.display()))?;
+    for child in children.into_iter().filter(|child| child.as_c_str() != BESIDE) {
         let path = path.join(OsStr::from_bytes(child.to_bytes()));
         add_inside(dir.as_fd(), &child, &path, list)?;
         list.push(Change { path, what: What::Added });

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use durable::{Descent, Mounts, kind_of, names, open_dir, shown};
+use fn_error_context::context;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -220,6 +221,7 @@ pub(crate) fn open_file(dir: BorrowedFd<'_>, name: &CStr) -> Result<File, Errno>
 }
 
 /// Opens a directory below `dir`, never through a link; `None` where it is not there (any more).
+#[context("Opening /etc/{}", path.display())]
 pub(crate) fn descend(dir: BorrowedFd<'_>, path: &Path) -> Result<Option<OwnedFd>> {
     let mut dir = dir.try_clone_to_owned()?;
     for part in path {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use durable::kind_of;
+use fn_error_context::context;
 use formats::etc_policy::{Policies, Policy};
 use rustix::fs::FileType;
 
@@ -248,6 +249,7 @@ fn is_closed(trees: &Trees<'_>, local: &BTreeMap<&Path, What>, path: &Path) -> R
 }
 
 /// Returns the kind of the entry at a path, if it is there; never through a link.
+#[context("Looking at /etc/{}", path.display())]
 pub(crate) fn kind_at(tree: BorrowedFd<'_>, path: &Path) -> Result<Option<FileType>> {
     let (parent, name) = split(path)?;
     match descend(tree, parent)? {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use durable::{names, open_dir};
 use formats::etc_policy::Policy;
 use rustix::fs::FileType;
@@ -59,7 +59,9 @@ impl Plan {
                 continue;
             }
             let listed_inside = local.get(index + 1).is_some_and(|next| next.path.starts_with(&item.path));
-            merge.item(item, listed_inside)?;
+            merge
+                .item(item, listed_inside)
+                .with_context(|| format!("Planning the merge of /etc/{}", item.path.display()))?;
         }
         let times = merge.made.into_iter().map(Step::SetTimes);
         Ok(merge.steps.into_iter().chain(times).collect())

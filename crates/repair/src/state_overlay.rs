@@ -67,9 +67,9 @@ pub fn mount_state_overlay(sysroot: &Sysroot, name: &str, at: &Path) -> Result<(
 /// Removes from `upper` what shadows something in `lower`; what is in `upper` alone stays. So do directories, unless they
 /// hide what is below them.
 fn prune(lower: BorrowedFd<'_>, upper: BorrowedFd<'_>) -> Result<()> {
-    let mut lower = Descent::new(lower, Mounts::Enter)?;
-    let mut upper = Descent::new(upper, Mounts::Enter)?;
-    let mut levels = vec![names(upper.here())?];
+    let mut lower = Descent::new(lower, Mounts::Enter).context("Opening the tree")?;
+    let mut upper = Descent::new(upper, Mounts::Enter).context("Opening the overlay's own directory")?;
+    let mut levels = vec![names(upper.here()).context("Listing the overlay's own directory")?];
     while let Some(level) = levels.last_mut() {
         let Some(name) = level.pop() else {
             levels.pop();
