@@ -8,13 +8,15 @@ use anyhow::{Context as _, Result, bail};
 use formats::gvariant::{DictBuilder, Value};
 use formats::object::{Commit, metadata_key};
 use formats::{Checksum, date};
-use repo::commit::{TreeOptions, add_directory, consume_directory, parse_mode_changes};
+use repo::commit::{
+    PathTable, TreeOptions, add_commit, add_directory, consume_directory, parse_mode_changes,
+};
 use repo::tree::Tree;
 use repo::{Consumption, DevInoCache, Entry, Refspec, Repo, RepoPlan, RepoStep};
 use rustix::fs::CWD;
 
 use crate::Output;
-use crate::checkout::{parse_policy, read_paths};
+use crate::checkout::parse_policy;
 use crate::dry_run::DryRun;
 use crate::global::Global;
 use crate::owner::Owner;
@@ -172,8 +174,10 @@ impl Args {
         options: &TreeOptions,
     ) -> Result<Consumption> {
         let mut consumption = Consumption::default();
-        let mut tree =
-            self.read_trees(repo, &mut |tree, path| consumption.look(repo, tree, path, options))?;
+        let mut tree = self.read_trees(repo, &mut |tree, source| match source {
+            Source::Directory(path) => consumption.look(repo, tree, path, options),
+            Source::Commit(commit) => consumption.look_at_commit(repo, tree, &commit, options),
+        })?;
         consumption.check_options(options)?;
         let release = if self.bootable { tree.kernel_release(repo)? } else { None };
         self.metadata(repo, parent, release)?;
@@ -194,10 +198,14 @@ impl Args {
         out: &mut Output<'_>,
     ) -> Result<()> {
         let mut transaction = repo.begin()?;
-        let mut tree = self.read_trees(repo, &mut |tree, path| match &mut consumption {
-            None => add_directory(&mut transaction, tree, CWD, path, options),
-            Some(consumption) => consume_directory(&mut transaction, tree, path, options, consumption),
+        let mut tree = self.read_trees(repo, &mut |tree, source| match (source, &mut consumption) {
+            (Source::Commit(commit), _) => add_commit(&mut transaction, tree, &commit, options),
+            (Source::Directory(path), None) => add_directory(&mut transaction, tree, CWD, path, options),
+            (Source::Directory(path), Some(consumption)) => {
+                consume_directory(&mut transaction, tree, path, options, consumption)
+            }
         })?;
+        options.check_met()?;
         let release = if self.bootable { tree.kernel_release(repo)? } else { None };
         let (root, meta) = tree.write(&mut transaction)?;
         let mut commit = Commit::new(root, meta);
@@ -276,11 +284,11 @@ impl Args {
 
     fn body(&self) -> Result<String> {
         match (&self.body, &self.body_file) {
-            (Some(_), Some(_)) => bail!("Cannot specify both --body and --body-file"),
-            (Some(body), None) => Ok(body.clone()),
-            (None, Some(path)) => {
+            // Of both, the C tools take the file.
+            (_, Some(path)) => {
                 std::fs::read_to_string(path).with_context(|| format!("Reading {}", path.display()))
             }
+            (Some(body), None) => Ok(body.clone()),
             (None, None) => Ok(String::new()),
         }
     }
@@ -292,7 +300,12 @@ impl Args {
             parse_mode_changes(&text)
         });
         let wants_links = self.link_checkout_speedup || self.devino_canonical;
-        Ok(TreeOptions {
+        let skip = self.skip_list.as_deref().map(|path| {
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("Reading {}", path.display()))?;
+            Ok::<_, anyhow::Error>(PathTable::parse(&text))
+        });
+        let options = TreeOptions {
             uid: self.owner_uid.and_then(|owner| owner.0),
             gid: self.owner_gid.and_then(|owner| owner.0),
             canonical_permissions: self.canonical_permissions,
@@ -301,26 +314,29 @@ impl Args {
             devino: if wants_links { Some(DevInoCache::scan(repo)?) } else { None },
             devino_canonical: self.devino_canonical,
             mode_changes: overrides.transpose()?.unwrap_or_default(),
-            skip: self.skip_list.as_deref().map(read_paths).transpose()?.unwrap_or_default(),
-        })
+            skip: skip.transpose()?.unwrap_or_default(),
+        };
+        options.check()?;
+        Ok(options)
     }
 
     /// The trees in the order of the command line, one over the other; `add` takes the directories.
-    fn read_trees(&self, repo: &Repo, add: &mut dyn FnMut(&mut Tree, &Path) -> Result<()>) -> Result<Tree> {
+    fn read_trees(
+        &self,
+        repo: &Repo,
+        add: &mut dyn FnMut(&mut Tree, Source<'_>) -> Result<()>,
+    ) -> Result<Tree> {
         let mut tree = Tree::new();
         if let Some(base) = &self.base {
             overlay(repo, &mut tree, base)?;
         }
         if self.tree.is_empty() {
-            add(&mut tree, self.path.as_deref().unwrap_or(Path::new(".")))?;
-        }
-        if !self.tree.is_empty() && self.path.is_some() {
-            bail!("Cannot specify both a PATH and --tree");
+            add(&mut tree, Source::Directory(self.path.as_deref().unwrap_or(Path::new("."))))?;
         }
         for given in &self.tree {
             match given.split_once('=') {
-                Some(("dir", path)) => add(&mut tree, Path::new(path))?,
-                Some(("ref", rev)) => overlay(repo, &mut tree, rev)?,
+                Some(("dir", path)) => add(&mut tree, Source::Directory(Path::new(path)))?,
+                Some(("ref", rev)) => add(&mut tree, Source::Commit(repo.resolve_rev(rev)?))?,
                 Some(("tar", _)) => bail!("--tree=tar= is not supported yet; unpack it and use --tree=dir="),
                 _ => bail!("Missing type in tree specification '{given}'"),
             }
@@ -329,41 +345,42 @@ impl Args {
     }
 
     fn metadata(&self, repo: &Repo, parent: Option<&Checksum>, release: Option<String>) -> Result<Value> {
+        // The order is that of the C tools, and a key may stand twice: else the commit has another checksum.
         let mut out = DictBuilder::new();
+        for (key, text) in pairs(&self.add_metadata_string)? {
+            out.push(key, text);
+        }
+        for (key, text) in pairs(&self.add_metadata)? {
+            out.push(key, Value::parse_text(text).with_context(|| format!("Parsing metadata value {text}"))?);
+        }
         if !self.keep_metadata.is_empty() {
             let parent =
                 parent.context("Either --branch or --parent must be specified when using --keep-metadata")?;
             let old = repo.load_commit(parent)?;
             for key in &self.keep_metadata {
-                let value = old.lookup(key)?;
-                out.insert(
+                // Of a key that stands there twice, the C tools keep the last value.
+                let entries = DictBuilder::from_variant(old.metadata.view()?)?;
+                let value = entries.get(key).cloned();
+                out.push(
                     key,
                     value.with_context(|| format!("Missing metadata key '{key}' from commit '{parent}'"))?,
                 );
             }
         }
-        for (key, text) in pairs(&self.add_metadata_string)? {
-            out.insert(key, text);
-        }
-        for (key, text) in pairs(&self.add_metadata)? {
-            out.insert(
-                key,
-                Value::parse_text(text).with_context(|| format!("Parsing metadata value {text}"))?,
-            );
+        if !self.no_bindings {
+            let mut refs: Vec<&str> = self.branch.iter().chain(&self.bind_ref).map(String::as_str).collect();
+            refs.sort_unstable();
+            out.push(metadata_key::REF_BINDING, Value::strings(refs));
+            if let Some(id) = &repo.settings().collection_id {
+                out.push(metadata_key::COLLECTION_BINDING, id.as_str());
+            }
         }
         if self.bootable {
             let release =
                 release.context("Could not find kernel in /usr/lib/modules, which --bootable needs")?;
             out.insert(metadata_key::BOOTABLE, true);
             out.insert(metadata_key::LINUX, release.as_str());
-        }
-        if !self.no_bindings {
-            let mut refs: Vec<&str> = self.branch.iter().chain(&self.bind_ref).map(String::as_str).collect();
-            refs.sort_unstable();
-            out.insert(metadata_key::REF_BINDING, Value::strings(refs));
-            if let Some(id) = &repo.settings().collection_id {
-                out.insert(metadata_key::COLLECTION_BINDING, id.as_str());
-            }
+            out.order_by_hash();
         }
         Ok(out.build())
     }
@@ -375,6 +392,12 @@ impl Args {
         }
         Ok((!out.is_empty()).then(|| out.build()))
     }
+}
+
+/// A tree of the command line.
+enum Source<'a> {
+    Directory(&'a Path),
+    Commit(Checksum),
 }
 
 fn overlay(repo: &Repo, tree: &mut Tree, rev: &str) -> Result<()> {

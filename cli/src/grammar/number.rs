@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Integers as values of options: decimal, `0x…` or with a zero in front octal, as `strtol` reads them.
+//! Integers as values of options: decimal, `0x…`, `0b…` or with a zero in front octal, as `strtol` reads them.
 
 use std::any::TypeId;
 use std::ffi::OsString;
@@ -43,10 +43,12 @@ fn parse(text: &str) -> Option<i128> {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let (radix, digits) = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
-        Some(hex) => (16, hex),
-        None if digits.len() > 1 && digits.starts_with('0') => (8, digits),
-        None => (10, digits),
+    let (radix, digits) = match digits.get(..2) {
+        Some("0x" | "0X") => (16, digits.get(2..).unwrap_or_default()),
+        // Since C23, and so since glibc 2.38.
+        Some("0b" | "0B") => (2, digits.get(2..).unwrap_or_default()),
+        _ if digits.len() > 1 && digits.starts_with('0') => (8, digits),
+        _ => (10, digits),
     };
     if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(radix)) {
         return None;

@@ -14,6 +14,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+pub use crate::overlay::add_commit;
+pub use crate::path_table::PathTable;
 pub use crate::tree_options::{ModeChange, TreeOptions, parse_mode_changes};
 
 use crate::tree::Tree;
@@ -127,7 +129,7 @@ impl Walk<'_, '_> {
             let len = self.path.len();
             self.path.push('/');
             self.path.push_str(&name);
-            if !self.options.skip.contains(&self.path) {
+            if self.options.skip.meet(&self.path).is_none() {
                 self.entry(dir.as_fd(), &name, kind, tree)?;
             }
             self.path.truncate(len);
@@ -207,7 +209,7 @@ impl Walk<'_, '_> {
             }
             None => (xattr::Reader::new().of_fd(&file)?, Xattrs::empty()),
         };
-        let meta = self.modify(plain(&found, wanted), &self.path);
+        let meta = self.options.modify(plain(&found, wanted), &self.path);
         if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile || meta != plain(&found, xattrs) {
             return Ok(None);
         }
@@ -222,7 +224,7 @@ impl Walk<'_, '_> {
             None => Xattrs::empty(),
         };
         let path = if self.path.is_empty() { "/" } else { &self.path };
-        let meta = DirMeta::new(self.modify(plain(&stat, xattrs), path))?;
+        let meta = DirMeta::new(self.options.modify(plain(&stat, xattrs), path))?;
         let data = meta.serialize();
         if let Some(known) = self.metas.get(&data) {
             self.transaction.count_known_metadata()?;
@@ -251,7 +253,7 @@ impl Walk<'_, '_> {
             Some(reader) => self.options.without_own(reader.of_fd(&file)?, self.transaction.repo().mode()),
             None => Xattrs::empty(),
         };
-        let header = FileHeader::new(self.modify(plain(&stat, xattrs), &self.path), String::new())?;
+        let header = FileHeader::new(self.options.modify(plain(&stat, xattrs), &self.path), String::new())?;
         self.transaction.write_file(&header, &mut file, u64::try_from(stat.st_size)?)
     }
 
@@ -266,7 +268,7 @@ impl Walk<'_, '_> {
             Some(reader) => reader.of_name(dir, name)?,
             None => Xattrs::empty(),
         };
-        let header = FileHeader::new(self.modify(plain(&stat, xattrs), &self.path), target)?;
+        let header = FileHeader::new(self.options.modify(plain(&stat, xattrs), &self.path), target)?;
         self.transaction.write_symlink(&header)
     }
 
@@ -283,7 +285,7 @@ impl Walk<'_, '_> {
             let mut object = self.transaction.repo().load_file(&checksum)?;
             let FileMeta { uid, gid, mode, xattrs } = object.header.meta.clone();
             let xattrs = if self.xattrs.is_some() { xattrs } else { Xattrs::empty() };
-            let meta = self.modify(FileMeta { uid, gid, mode, xattrs }, &self.path);
+            let meta = self.options.modify(FileMeta { uid, gid, mode, xattrs }, &self.path);
             let header = FileHeader::new(meta, object.header.target.clone())?;
             if header != object.header {
                 return match header.meta.is_symlink() {
@@ -294,29 +296,6 @@ impl Walk<'_, '_> {
         }
         self.transaction.count_cache_hit()?;
         Ok(checksum)
-    }
-
-    /// Applies the rules of the commit to the metadata of a file or directory.
-    fn modify(&self, found: FileMeta, path: &str) -> FileMeta {
-        let options = self.options;
-        let canonical = options.canonical_permissions;
-        let kind = FileType::from_raw_mode(found.mode);
-        let mut mode = found.mode;
-        if kind != FileType::Symlink {
-            if canonical {
-                mode &= 0o170_755;
-            }
-            if options.read_only_executables && kind == FileType::RegularFile && mode & 0o111 != 0 {
-                mode &= !0o222;
-            }
-        }
-        match options.mode_changes.get(path) {
-            Some(ModeChange::Add(bits)) => mode |= bits,
-            Some(ModeChange::Set(bits)) => mode = mode & 0o170_000 | bits & 0o7777,
-            None => {}
-        }
-        let owner = |given: Option<u32>, found| given.unwrap_or(if canonical { 0 } else { found });
-        FileMeta { uid: owner(options.uid, found.uid), gid: owner(options.gid, found.gid), mode, ..found }
     }
 }
 

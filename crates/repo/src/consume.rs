@@ -17,6 +17,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use formats::Checksum;
 use rustix::fs::{
     Access, AtFlags, CWD, FileType, Mode as Permissions, OFlags, Stat, StatxAttributes, StatxFlags, Timespec,
     Timestamps, accessat, fstat, openat, readlinkat, statat, statx, unlinkat, utimensat,
@@ -25,7 +26,7 @@ use rustix::io::Errno;
 
 use crate::tree::Tree;
 use crate::tree_options::TreeOptions;
-use crate::{Repo, Transaction, check_depth, scan};
+use crate::{Entry, Repo, Transaction, check_depth, scan};
 
 /// Bytes that may pile up in any case: else a tree of small files would be synced file by file.
 const ALWAYS: u64 = 256 * 1024;
@@ -148,15 +149,27 @@ impl Consumption {
         Ok(())
     }
 
+    /// Looks at the tree of a commit that is committed again. `tree` gets the names in it.
+    ///
+    /// Errors: it is not whole.
+    pub fn look_at_commit(
+        &mut self,
+        repo: &Repo,
+        tree: &mut Tree,
+        commit: &Checksum,
+        options: &TreeOptions,
+    ) -> Result<()> {
+        repo.check_tree(commit)?;
+        let Entry::Dir { tree: root, meta } = repo.root_of(commit)? else { return Ok(()) };
+        tree.overlay(repo, &root, &meta)?;
+        let is_there = |path: &&str| repo.lookup(commit, path).is_ok();
+        self.met.extend(options.mode_changes.paths().filter(is_there).map(str::to_owned));
+        Ok(())
+    }
+
     /// Checks, after all trees were looked at, that options name nothing else.
     pub fn check_options(&self, options: &TreeOptions) -> Result<()> {
-        let mut unmet: Vec<_> = options
-            .mode_changes
-            .keys()
-            .filter(|path| !self.met.contains(*path))
-            .map(String::as_str)
-            .collect();
-        unmet.sort_unstable();
+        let unmet: Vec<_> = options.mode_changes.paths().filter(|path| !self.met.contains(*path)).collect();
         ensure!(unmet.is_empty(), "Unmatched statoverride paths: {}", unmet.join(", "));
         Ok(())
     }

@@ -53,6 +53,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod acl;
 mod bytes;
 pub mod checkout;
 mod checkout_cache;
@@ -72,6 +73,8 @@ mod lock;
 mod lookup;
 mod mode;
 mod open;
+mod overlay;
+mod path_table;
 pub mod plan;
 mod progress;
 pub mod prune;

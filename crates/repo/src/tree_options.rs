@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The rules by which a directory is read into a tree of objects.
 
-use std::collections::HashMap;
+use anyhow::{Context as _, Result, bail, ensure};
+use formats::object::{FileMeta, OSTREEMETA_XATTR, Xattrs};
+use rustix::fs::FileType;
 
-use anyhow::{Context as _, Result};
-use formats::object::{OSTREEMETA_XATTR, Xattrs};
-
-use crate::{DevInoCache, Mode, PathSet};
+use crate::path_table::PathTable;
+use crate::{DevInoCache, Mode, acl};
 
 /// Change of one path's mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,16 +35,15 @@ pub struct TreeOptions {
     /// Hard links of objects are taken for unmodified, whatever their metadata says.
     pub devino_canonical: bool,
     /// Paths with a leading slash and how their modes change.
-    pub mode_changes: HashMap<String, ModeChange>,
+    pub mode_changes: PathTable<ModeChange>,
     /// Paths with a leading slash that are left out, with all below them.
-    pub skip: PathSet,
+    pub skip: PathTable<()>,
 }
 
 /// Reads a file of `--statoverride`: lines `MODE PATH`, the mode in decimal, with `=` in front to set it instead
 /// of adding bits.
-pub fn parse_mode_changes(text: &str) -> Result<HashMap<String, ModeChange>> {
-    let mut out = HashMap::new();
-    for line in text.lines().filter(|line| !line.is_empty()) {
+pub fn parse_mode_changes(text: &str) -> Result<PathTable<ModeChange>> {
+    let change = |line: &str| {
         let (mode, path) = line
             .split_once(' ')
             .with_context(|| format!("Malformed statoverride file (no space found): {line}"))?;
@@ -54,12 +53,72 @@ pub fn parse_mode_changes(text: &str) -> Result<HashMap<String, ModeChange>> {
             Some(mode) => ModeChange::Set(parse(mode)?),
             None => ModeChange::Add(parse(mode)?),
         };
-        out.insert(path.to_owned(), change);
-    }
-    Ok(out)
+        Ok((path.to_owned(), change))
+    };
+    text.lines().filter(|line| !line.is_empty()).map(change).collect()
 }
 
 impl TreeOptions {
+    /// Whether a tree may come out otherwise than it is.
+    pub(crate) fn change_anything(&self) -> bool {
+        self.uid.is_some()
+            || self.gid.is_some()
+            || self.canonical_permissions
+            || self.no_xattrs
+            || self.read_only_executables
+            || !self.mode_changes.is_empty()
+            || !self.skip.is_empty()
+    }
+
+    /// Checks that the rules do not contradict each other.
+    ///
+    /// # Errors
+    /// Canonical permissions, and an owner that is not 0.
+    pub fn check(&self) -> Result<()> {
+        let owners = [("uid", self.uid), ("gid", self.gid)];
+        for (name, _) in
+            owners.iter().filter(|(_, owner)| self.canonical_permissions && owner.unwrap_or(0) != 0)
+        {
+            bail!("Cannot specify both --canonical-permissions and non-zero --owner-{name}");
+        }
+        Ok(())
+    }
+
+    /// Checks, once all trees are read, that every path that the rules name was in one of them.
+    ///
+    /// # Errors
+    /// One was not: its name may be misspelt, and the commit would hold what it must not.
+    pub fn check_met(&self) -> Result<()> {
+        check_list("Unmatched statoverride paths", self.mode_changes.unmet())?;
+        check_list("Unmatched skip-list paths", self.skip.unmet())
+    }
+
+    /// Applies the rules to the metadata of the file or directory at `path`, which begins with a slash.
+    pub(crate) fn modify(&self, found: FileMeta, path: &str) -> FileMeta {
+        let kind = FileType::from_raw_mode(found.mode);
+        let mut mode = found.mode;
+        if self.read_only_executables && kind == FileType::RegularFile && mode & 0o111 != 0 {
+            mode &= !0o222;
+        }
+        match self.mode_changes.meet(path) {
+            Some(ModeChange::Add(bits)) => mode |= bits,
+            Some(ModeChange::Set(bits)) => mode = mode & 0o170_000 | bits & 0o7777,
+            None => {}
+        }
+        let (mut uid, mut gid) = (self.uid.unwrap_or(found.uid), self.gid.unwrap_or(found.gid));
+        if self.canonical_permissions {
+            (uid, gid) = (0, 0);
+            if kind != FileType::Symlink {
+                mode &= 0o170_755;
+            }
+        }
+        let xattrs = match mode == found.mode {
+            true => found.xattrs,
+            false => with_mode(found.xattrs, mode),
+        };
+        FileMeta { uid, gid, mode, xattrs }
+    }
+
     /// The xattr of a bare-user repository describes the object, not the file: a hard link to such an object has
     /// it, a commit must not.
     pub(crate) fn without_own(&self, xattrs: Xattrs, mode: Mode) -> Xattrs {
@@ -71,6 +130,23 @@ impl TreeOptions {
     }
 }
 
+/// An access control list holds the mode too: a file that gets both has the list of the mode, and so must the object.
+fn with_mode(xattrs: Xattrs, mode: u32) -> Xattrs {
+    let Some(list) =
+        xattrs.iter().find_map(|(name, value)| (name == acl::ACCESS).then(|| acl::with_mode(value, mode)))
+    else {
+        return xattrs;
+    };
+    let changed = |(name, value)| (name, if name == acl::ACCESS { list.as_slice() } else { value });
+    Xattrs::new(xattrs.iter().map(changed).collect())
+}
+
+fn check_list<'a>(phrase: &str, unmet: impl Iterator<Item = &'a str>) -> Result<()> {
+    let unmet: Vec<&str> = unmet.collect();
+    ensure!(unmet.is_empty(), "{phrase}: {}", unmet.join(", "));
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,8 +154,8 @@ mod tests {
     #[test]
     fn mode_changes_are_decimal() {
         let changes = parse_mode_changes("2048 /usr/bin/su\n=420 /a b\n\n").unwrap();
-        assert_eq!(changes.get("/usr/bin/su"), Some(&ModeChange::Add(0o4000)));
-        assert_eq!(changes.get("/a b"), Some(&ModeChange::Set(0o644)));
+        assert_eq!(changes.meet("/usr/bin/su"), Some(&ModeChange::Add(0o4000)));
+        assert_eq!(changes.meet("/a b"), Some(&ModeChange::Set(0o644)));
         for bad in ["x /a", "2048", "-1 /a"] {
             assert!(parse_mode_changes(bad).is_err(), "{bad}");
         }

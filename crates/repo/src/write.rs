@@ -134,6 +134,11 @@ impl Transaction<'_> {
         self.count_metadata()
     }
 
+    /// Counts a file of the repository that goes into another tree as it is.
+    pub(crate) fn count_known_content(&mut self) -> Result<()> {
+        self.count_content()
+    }
+
     /// Counts a file that is known without reading it.
     pub(crate) fn count_cache_hit(&mut self) -> Result<()> {
         self.stats.cache_hits += 1;

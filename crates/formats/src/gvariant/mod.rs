@@ -15,6 +15,7 @@
 //!
 //! References: <https://docs.gtk.org/glib/gvariant-specification-1.0.html>.
 
+mod hash_order;
 mod parse;
 mod print;
 mod read;

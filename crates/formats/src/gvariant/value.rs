@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Building values.
 
+use super::hash_order::hash_order;
 use super::types::{self, Layout, align_up, layout, offset_size};
 use super::{Error, Variant};
 
@@ -273,6 +274,27 @@ impl DictBuilder {
             None => self.entries.push((key.to_owned(), value)),
         }
         self
+    }
+
+    /// Adds an entry at the end, whether or not there is one with the same key.
+    pub fn push(&mut self, key: &str, value: impl Into<Value>) -> &mut Self {
+        self.entries.push((key.to_owned(), value.into()));
+        self
+    }
+
+    /// Puts the entries in the order in which GLib's `GVariantDict` ends with them, each key once with its last value.
+    pub fn order_by_hash(&mut self) {
+        let mut by_key: Vec<(String, Value)> = Vec::new();
+        for (key, value) in std::mem::take(&mut self.entries) {
+            match by_key.iter_mut().find(|(name, _)| *name == key) {
+                Some(entry) => entry.1 = value,
+                None => by_key.push((key, value)),
+            }
+        }
+        let keys: Vec<&str> = by_key.iter().map(|(key, _)| key.as_str()).collect();
+        let order = hash_order(&keys);
+        let mut by_key: Vec<Option<(String, Value)>> = by_key.into_iter().map(Some).collect();
+        self.entries = order.into_iter().filter_map(|at| by_key.get_mut(at)?.take()).collect();
     }
 
     /// The value of `key`.
