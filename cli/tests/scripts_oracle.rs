@@ -71,7 +71,7 @@ fn rows(file: &str, text: &'static str) -> Vec<Row> {
     rows
 }
 
-/// What a script prints with a program, less white space at the end.
+/// Runs a script with a program, and gives its output without white space at the end.
 fn printed(program: &Path, script: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let output = Command::new("bash")

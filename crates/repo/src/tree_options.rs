@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The rules by which a directory is read into a tree of objects.
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use formats::object::{FileMeta, OSTREEMETA_XATTR, Xattrs};
 use rustix::fs::FileType;
 
@@ -75,11 +75,11 @@ impl TreeOptions {
     /// # Errors
     /// Canonical permissions, and an owner that is not 0.
     pub fn check(&self) -> Result<()> {
-        let owners = [("uid", self.uid), ("gid", self.gid)];
-        for (name, _) in
-            owners.iter().filter(|(_, owner)| self.canonical_permissions && owner.unwrap_or(0) != 0)
-        {
-            bail!("Cannot specify both --canonical-permissions and non-zero --owner-{name}");
+        for (name, owner) in [("uid", self.uid), ("gid", self.gid)] {
+            ensure!(
+                !self.canonical_permissions || owner.unwrap_or(0) == 0,
+                "Cannot specify both --canonical-permissions and non-zero --owner-{name}"
+            );
         }
         Ok(())
     }
