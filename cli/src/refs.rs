@@ -2,7 +2,8 @@
 //! `ostree refs`.
 
 use anyhow::{Context as _, Result, bail};
-use repo::{Refspec, Repo, RepoPlan, RepoStep};
+use formats::Checksum;
+use repo::{RefName, RefPrefix, Refspec, Repo, RepoPlan, RepoStep};
 
 use crate::Output;
 use crate::dry_run::DryRun;
@@ -48,44 +49,42 @@ impl Args {
             };
             return self.apply(&repo, &self.plan_new(&repo, new, target)?, out);
         }
+        let prefixes =
+            self.prefixes.iter().map(|prefix| prefix.parse()).collect::<Result<Vec<RefPrefix>, _>>();
+        let prefixes = prefixes.context("Listing refs")?;
         if self.delete {
-            if self.prefixes.is_empty() {
+            if prefixes.is_empty() {
                 bail!("At least one PREFIX is required when deleting refs");
             }
-            return self.apply(&repo, &RepoPlan::delete_refs(&repo, &self.prefixes)?, out);
+            return self.apply(&repo, &RepoPlan::delete_refs(&repo, &prefixes)?, out);
         }
         if self.dry_run.is_on() {
             bail!("--dry-run is for --create and --delete; a list changes nothing");
         }
-        if self.prefixes.is_empty() {
+        if prefixes.is_empty() {
             return self.list(&repo, None, out);
         }
-        self.prefixes.iter().try_for_each(|prefix| self.list(&repo, Some(prefix), out))
+        prefixes.iter().try_for_each(|prefix| self.list(&repo, Some(prefix), out))
     }
 
-    fn list(&self, repo: &Repo, prefix: Option<&str>, out: &mut Output<'_>) -> Result<()> {
-        let name = |refspec: &Refspec| {
-            let full = refspec.to_string();
-            match prefix.filter(|_| !self.list) {
-                None => full,
-                Some(prefix) => {
-                    let rest = full
-                        .strip_prefix(prefix.trim_end_matches('/'))
-                        .map(|rest| rest.trim_start_matches('/'));
-                    rest.filter(|rest| !rest.is_empty()).map_or_else(|| full.clone(), str::to_owned)
-                }
-            }
-        };
+    fn list(&self, repo: &Repo, prefix: Option<&RefPrefix>, out: &mut Output<'_>) -> Result<()> {
         if self.alias {
             for (refspec, target) in repo.list_aliases(prefix)? {
-                writeln!(out, "{} -> {target}", name(&refspec))?;
+                // Of an alias that is asked for by its name, the C tools tell the commit.
+                let is_named = prefix.is_some_and(|prefix| prefix.name.as_ref() == Some(&refspec.name));
+                let target = if is_named { repo.ref_text(&refspec)?.unwrap_or(target) } else { target };
+                writeln!(out, "{refspec} -> {target}")?;
             }
             return Ok(());
         }
-        for (refspec, commit) in repo.list_refs(prefix)? {
+        for refspec in repo.ref_names(prefix)? {
+            let name = match prefix.filter(|_| !self.list) {
+                Some(prefix) => prefix.strip(&refspec),
+                None => refspec.to_string(),
+            };
             match self.revision {
-                true => writeln!(out, "{}\t{commit}", name(&refspec))?,
-                false => writeln!(out, "{}", name(&refspec))?,
+                true => writeln!(out, "{name}\t{}", repo.ref_text(&refspec)?.unwrap_or_default())?,
+                false => writeln!(out, "{name}")?,
             }
         }
         Ok(())
@@ -94,25 +93,49 @@ impl Args {
     /// Plans a new ref or alias, in place of an old one if that is asked for.
     fn plan_new(&self, repo: &Repo, new: &str, target: &str) -> Result<RepoPlan> {
         let new: Refspec = new.parse()?;
-        let is_there = repo.read_ref(&new)?.is_some();
-        if is_there && !self.force {
+        // A commit is there by its name, too; an alias is pointed at another ref without further words.
+        let is_there = repo.ref_text(&new)?.is_some() || new.to_string().parse::<Checksum>().is_ok();
+        let is_alias = self.alias && repo.list_aliases(None)?.iter().any(|(alias, _)| *alias == new);
+        if is_there && !is_alias && !self.force {
             bail!("--create specified but ref {new} already exists");
         }
         if !self.alias {
             return RepoPlan::set_ref(repo, "refs", new, repo.resolve_rev(target)?);
         }
         let target: Refspec = target.parse()?;
-        if new.remote.is_some() || target.remote.is_some() {
-            bail!("Cannot create alias to remote ref");
+        if let Some(remote) = new.remote.as_ref().or(target.remote.as_ref()) {
+            bail!("Cannot create alias to remote ref: {remote}; an alias and its target are heads");
         }
-        repo.read_ref(&target)?
+        repo.ref_text(&target)?
             .with_context(|| format!("Cannot create alias to non-existent ref: {target}"))?;
-        let old = is_there.then(|| RepoStep::DeleteRef { name: new.clone() });
+        if leads_to(repo, target.name.clone(), &new.name)? {
+            bail!(
+                "{target} leads to {new}: both would be links to each other, and the commit of {new} would be lost"
+            );
+        }
+        repo.check_ref_place(&new)?;
         let alias = RepoStep::SetAlias { name: new.name, target: target.name };
-        RepoPlan::new(repo, "refs", old.into_iter().chain([alias]).collect())
+        RepoPlan::new(repo, "refs", vec![alias])
     }
 
     fn apply(&self, repo: &Repo, plan: &RepoPlan, out: &mut Output<'_>) -> Result<()> {
         if self.dry_run.is_on() { self.dry_run.print(plan, out) } else { plan.apply_refs(repo) }
     }
+}
+
+/// Whether an alias leads to another head, at once or through others.
+fn leads_to(repo: &Repo, mut name: RefName, wanted: &RefName) -> Result<bool> {
+    let aliases = repo.list_aliases(None)?;
+    // In a circle of links nothing leads out, so as many steps as there are aliases tell all.
+    for _ in 0..=aliases.len() {
+        if name == *wanted {
+            return Ok(true);
+        }
+        let next = aliases.iter().find(|(alias, _)| alias.remote.is_none() && alias.name == name);
+        match next.and_then(|(_, target)| target.parse().ok()) {
+            Some(target) => name = target,
+            None => return Ok(false),
+        }
+    }
+    Ok(false)
 }

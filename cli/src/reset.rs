@@ -2,7 +2,7 @@
 //! `ostree reset`.
 
 use anyhow::Result;
-use repo::RepoPlan;
+use repo::{Refspec, RepoPlan};
 
 use crate::Output;
 use crate::dry_run::DryRun;
@@ -25,9 +25,13 @@ impl Args {
     pub(crate) fn run(&self, global: &Global, out: &mut Output<'_>) -> Result<()> {
         let repo = global.open()?;
         let commit = repo.resolve_rev(&self.commit)?;
-        repo.resolve_rev(&self.name)?;
+        let name: Refspec = self.name.parse()?;
+        // A ref that is damaged can be set all the same.
+        if repo.ref_text(&name)?.is_none() {
+            repo.resolve_rev(&self.name)?;
+        }
         repo.load_commit(&commit)?;
-        let plan = RepoPlan::set_ref(&repo, "reset", self.name.parse()?, commit)?;
+        let plan = RepoPlan::set_ref(&repo, "reset", name, commit)?;
         if self.dry_run.is_on() {
             return self.dry_run.print(&plan, out);
         }

@@ -376,7 +376,7 @@ fn dry_runs_write_nothing() {
         ("--repo=repo prune --refs-only", &["remove-objects"]),
         ("--repo=repo prune --no-prune", &[]),
         ("--repo=repo refs --create=new main", &["set-ref"]),
-        ("--repo=repo refs --create=old --alias --force main", &["delete-ref", "set-alias"]),
+        ("--repo=repo refs --create=old --alias --force main", &["set-alias"]),
         ("--repo=repo refs --delete main old", &["delete-ref", "delete-ref"]),
         ("--repo=repo reset main old", &["set-ref"]),
         ("admin init-fs --modern other/tmp", &["make-directory"; 13]),

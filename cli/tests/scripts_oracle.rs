@@ -16,7 +16,8 @@ use libtest_mimic::{Failed, Trial};
 use test_world::run_trials;
 
 /// The files, by name.
-const FILES: [(&str, &str); 1] = [("commit", include_str!("scripts/commit.txt"))];
+const FILES: [(&str, &str); 2] =
+    [("commit", include_str!("scripts/commit.txt")), ("refs", include_str!("scripts/refs.txt"))];
 
 #[derive(Debug)]
 struct Row {

@@ -107,7 +107,7 @@ pub use open::Repo;
 pub use plan::{RepoPlan, RepoStep};
 pub use progress::Progress;
 pub use read::{Content, LoadedFile};
-pub use refs::{RefName, Refspec};
+pub use refs::{RefName, RefPrefix, Refspec};
 pub use remote::{IfExists, NewRemote, Remote, RemoteError, Remotes};
 pub use traverse::{Depth, Reachable};
 pub use write::{Stats, Transaction};

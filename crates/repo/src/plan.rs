@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, statat};
 use rustix::io::Errno;
 use serde::{Serialize, Serializer};
 
-use crate::{RefName, Refspec, Repo, Transaction};
+use crate::{RefName, RefPrefix, Refspec, Repo, Transaction};
 
 /// The version of the JSON form, which is that of the plans of deployments.
 const SCHEMA: u32 = 1;
@@ -102,16 +102,18 @@ impl RepoPlan {
     /// Plans a ref for an existing commit.
     ///
     /// # Errors
-    /// As [`RepoPlan::new`].
+    /// As [`RepoPlan::new`], and the ref cannot have this name.
     pub fn set_ref(repo: &Repo, operation: &'static str, name: Refspec, commit: Checksum) -> Result<Self> {
+        repo.check_ref_place(&name)?;
         Self::new(repo, operation, vec![RepoStep::SetRef { name, commit: Some(commit) }])
     }
 
     /// Plans a commit, to which `branch` is pointed if there is one.
     ///
     /// # Errors
-    /// As [`RepoPlan::new`].
+    /// As [`RepoPlan::new`], and the ref cannot have this name.
     pub fn commit(repo: &Repo, branch: Option<Refspec>) -> Result<Self> {
+        branch.as_ref().map_or(Ok(()), |branch| repo.check_ref_place(branch))?;
         let set = branch.map(|name| RepoStep::SetRef { name, commit: None });
         Self::new(repo, "commit", [RepoStep::WriteObjects].into_iter().chain(set).collect())
     }
@@ -119,28 +121,29 @@ impl RepoPlan {
     /// Plans the deletion of all refs that are, or lie below, one of `prefixes`.
     ///
     /// # Errors
-    /// The refs cannot be listed, or an alias stands for one of them: then none is deleted.
-    pub fn delete_refs(repo: &Repo, prefixes: &[String]) -> Result<Self> {
+    /// The refs cannot be listed, a prefix stands for all of a remote, or an alias stands for one of them: then none is deleted.
+    pub fn delete_refs(repo: &Repo, prefixes: &[RefPrefix]) -> Result<Self> {
         let aliases = repo.list_aliases(None)?;
         let mut doomed: Vec<Refspec> = Vec::new();
         for prefix in prefixes {
-            let below = repo.list_refs(Some(prefix))?.into_iter().map(|(refspec, _)| refspec);
-            for refspec in below {
+            let below = repo.ref_names(Some(prefix))?;
+            if let (RefPrefix { remote: Some(remote), name: None }, [first, ..]) = (prefix, &below[..]) {
+                bail!(
+                    "Invalid refspec {remote}: name what shall go, such as {first}; the C tools delete no whole remote, either"
+                );
+            }
+            for refspec in &below {
                 // An alias that an earlier prefix has deleted stands for nothing.
                 let active = aliases.iter().find(|(alias, target)| {
-                    let target = target.trim_start_matches("../");
-                    let is_other = target == refspec.name.as_str() && *alias != refspec;
+                    let is_other = target == refspec.name.as_str() && alias != refspec;
                     is_other && refspec.remote.is_none() && !doomed.contains(alias)
                 });
                 if let Some((alias, _)) = active {
                     bail!("Ref '{refspec}' has an active alias: '{alias}'");
                 }
             }
-            for (refspec, _) in repo.list_refs(Some(prefix))? {
-                if !doomed.contains(&refspec) {
-                    doomed.push(refspec);
-                }
-            }
+            let new = below.into_iter().filter(|refspec| !doomed.contains(refspec)).collect::<Vec<_>>();
+            doomed.extend(new);
         }
         let steps = doomed.into_iter().map(|name| RepoStep::DeleteRef { name }).collect();
         Self::new(repo, "refs", steps)
@@ -289,7 +292,7 @@ mod tests {
         assert_eq!(told(&commit), ["objects that are not there yet", "ref     b to the new commit"]);
         let set = RepoPlan::set_ref(&repo, "refs", refspec("o:c"), checksum()).unwrap();
         assert_eq!(told(&set), [format!("ref     o:c to {}", checksum())]);
-        let deleted = RepoPlan::delete_refs(&repo, &["a".to_owned(), "a".to_owned()]).unwrap();
+        let deleted = RepoPlan::delete_refs(&repo, &[prefix("a"), prefix("a")]).unwrap();
         assert_eq!(told(&deleted), ["unref   a"]);
         let prune = RepoPlan::prune(&repo, true).unwrap();
         assert_eq!(told(&prune), ["prune   objects that nothing needs"]);
@@ -301,15 +304,19 @@ mod tests {
         assert!(commit.apply_refs(&repo).is_err(), "it has objects to write");
     }
 
+    fn prefix(text: &str) -> RefPrefix {
+        text.parse().unwrap()
+    }
+
     #[test]
     fn a_ref_with_an_alias_stays() {
         let (_dir, repo) = new();
         repo.set_ref(&refspec("a/x"), &checksum()).unwrap();
         let steps = vec![RepoStep::SetAlias { name: "b/y".parse().unwrap(), target: "a/x".parse().unwrap() }];
         RepoPlan::new(&repo, "refs", steps).unwrap().apply_refs(&repo).unwrap();
-        assert!(RepoPlan::delete_refs(&repo, &["a".to_owned()]).is_err());
+        assert!(RepoPlan::delete_refs(&repo, &[prefix("a")]).is_err());
         // After the alias it may go.
-        let both = RepoPlan::delete_refs(&repo, &["b".to_owned(), "a".to_owned()]).unwrap();
+        let both = RepoPlan::delete_refs(&repo, &[prefix("b"), prefix("a")]).unwrap();
         assert_eq!(told(&both), ["unref   b/y", "unref   a/x"]);
     }
 

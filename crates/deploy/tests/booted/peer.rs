@@ -188,7 +188,7 @@ fn check_tidy() {
     let links =
         names("/sysroot/ostree").into_iter().filter(|name| name.starts_with("boot.")).collect::<Vec<_>>();
     assert_eq!(links.len(), 2, "{links:?}");
-    let refs = open().repo().list_refs(Some("ostree")).unwrap();
+    let refs = open().repo().list_refs(Some(&"ostree".parse().unwrap())).unwrap();
     assert_eq!(refs.len(), rows.len(), "{refs:?}");
 }
 

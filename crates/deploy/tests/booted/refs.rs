@@ -15,7 +15,7 @@ pub(crate) const CASES: &[Case] = &[("refs_change_as_the_plan_says", Need::Nothi
 /// The refs below `ostree/` with their commits.
 fn refs() -> BTreeMap<String, String> {
     let sysroot = Sysroot::open(Path::new("/")).unwrap();
-    let all = sysroot.repo().list_refs(Some("ostree")).unwrap();
+    let all = sysroot.repo().list_refs(Some(&"ostree".parse().unwrap())).unwrap();
     all.into_iter().map(|(refspec, commit)| (refspec.to_string(), commit.to_string())).collect()
 }
 

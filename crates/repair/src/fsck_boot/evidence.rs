@@ -10,6 +10,7 @@ use bootloader::{BootLinks, boot_links};
 use formats::Checksum;
 use formats::bls::Entry;
 use formats::bootlink::{Bootlink, DeploymentPath};
+use repo::Refspec;
 use rustix::fs::{AtFlags, FileType, StatxFlags};
 use sysroot::running::deployments_in;
 use sysroot::{Sysroot, directory, menu_refs};
@@ -58,8 +59,10 @@ impl<'a> Evidence<'a> {
             }
         }
         // A repository that is damaged is no reason not to look at the rest.
-        let refs = sysroot.repo().list_refs(None).unwrap_or_default();
-        let refs = refs.into_iter().map(|(name, commit)| (name.to_string(), commit)).collect();
+        let repo = sysroot.repo();
+        let commit = |name: &Refspec| repo.read_ref(name).ok().flatten();
+        let refs = repo.ref_names(None).unwrap_or_default();
+        let refs = refs.iter().filter_map(|name| Some((name.to_string(), commit(name)?))).collect();
         Ok(Self { sysroot, whole, links, refs, checksums: RefCell::default() })
     }
 

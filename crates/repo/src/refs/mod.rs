@@ -12,7 +12,7 @@ use formats::Checksum;
 use formats::object::{ObjectName, ObjectType};
 use rustix::fs::{
     AtFlags, FileType, Mode as Permissions, Timespec, Timestamps, UTIME_NOW, mkdirat, openat, readlinkat,
-    statat, symlinkat, unlinkat, utimensat,
+    statat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 
@@ -22,7 +22,7 @@ mod name;
 mod walk;
 
 use name::{HEADS, REMOTES, is_component};
-pub use name::{RefName, Refspec};
+pub use name::{RefName, RefPrefix, Refspec};
 
 const MIRRORS: &str = "refs/mirrors";
 
@@ -45,7 +45,9 @@ impl Repo {
 
     fn read_ref_file(&self, path: &str) -> Result<Option<Checksum>> {
         let Some(data) = self.read_ref_bytes(path)? else { return Ok(None) };
-        parse_ref(&data).map(Some).with_context(|| format!("Reading {}/{path}", self.path().display()))
+        let advice = "give the ref a commit with `ostree reset`, or remove it with `ostree refs --delete`";
+        let step = || format!("Reading {}/{path}: Invalid rev; {advice}", self.path().display());
+        parse_ref(&data).map(Some).with_context(step)
     }
 
     /// The bytes that a ref holds; none for a directory.
@@ -69,20 +71,47 @@ impl Repo {
         Ok(out)
     }
 
-    /// All heads and refs of remotes below `prefix` (a ref, or the first components of refs), sorted.
+    /// Lists the heads and the refs of remotes with their commits, or those that a prefix stands for, sorted.
+    ///
+    /// # Errors
+    /// A ref is damaged, or cannot be read.
     #[context("Listing refs")]
-    pub fn list_refs(&self, prefix: Option<&str>) -> Result<Vec<(Refspec, Checksum)>> {
+    pub fn list_refs(&self, prefix: Option<&RefPrefix>) -> Result<Vec<(Refspec, Checksum)>> {
         let mut out = Vec::new();
-        self.each_ref(|refspec, _, path| {
-            if prefix.is_none_or(|prefix| below(&refspec.to_string(), prefix))
-                && let Some(checksum) = self.read_ref_file(path)?
+        for refspec in self.ref_names(prefix)? {
+            if let Some(commit) = self.read_ref_file(&refspec.path())? {
+                out.push((refspec, commit));
+            }
+        }
+        Ok(out)
+    }
+
+    /// Lists the names of the same refs, whatever their files say. An alias of no ref is none.
+    ///
+    /// # Errors
+    /// A directory of refs cannot be read.
+    #[context("Listing refs")]
+    pub fn ref_names(&self, prefix: Option<&RefPrefix>) -> Result<Vec<Refspec>> {
+        let mut out = Vec::new();
+        self.each_ref(|refspec, kind, path| {
+            let is_wanted = prefix.is_none_or(|prefix| prefix.has(&refspec));
+            if is_wanted && (kind != FileType::Symlink || statat(self.dir(), path, AtFlags::empty()).is_ok())
             {
-                out.push((refspec, checksum));
+                out.push(refspec);
             }
             Ok(())
         })?;
-        out.sort_by_cached_key(|(refspec, _)| refspec.to_string());
+        out.sort_by_cached_key(Refspec::to_string);
         Ok(out)
+    }
+
+    /// Returns the text of a ref's file, less white space at its end, if there is a ref of just this name. It may be damaged.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn ref_text(&self, refspec: &Refspec) -> Result<Option<String>> {
+        let text = self.read_ref_bytes(&refspec.path())?;
+        Ok(text.map(|text| String::from_utf8_lossy(text.trim_ascii_end()).into_owned()))
     }
 
     /// The last components of the heads that lie right in `directory`, in the order of the directory, whatever they say.
@@ -133,14 +162,18 @@ impl Repo {
         Ok(out)
     }
 
-    /// All aliases with the text of their links, relative to the alias, sorted.
+    /// Lists all aliases with the names that their links lead to, or those that a prefix stands for, sorted.
+    ///
+    /// # Errors
+    /// A directory of refs cannot be read.
     #[context("Listing aliases")]
-    pub fn list_aliases(&self, prefix: Option<&str>) -> Result<Vec<(Refspec, String)>> {
+    pub fn list_aliases(&self, prefix: Option<&RefPrefix>) -> Result<Vec<(Refspec, String)>> {
         let mut out = Vec::new();
         self.each_ref(|refspec, kind, path| {
-            if kind == FileType::Symlink && prefix.is_none_or(|prefix| below(&refspec.to_string(), prefix)) {
-                let target = readlinkat(self.dir(), path, Vec::new())?;
-                out.push((refspec, target.to_string_lossy().into_owned()));
+            if kind == FileType::Symlink && prefix.is_none_or(|prefix| prefix.has(&refspec)) {
+                let target = readlinkat(self.dir(), path, Vec::new()).with_context(|| path.to_owned())?;
+                let target = target_name(&refspec.name, &target.to_string_lossy());
+                out.push((refspec, target));
             }
             Ok(())
         })?;
@@ -183,48 +216,94 @@ impl Repo {
         walk::all_directories(self.dir(), "refs")?.iter().try_for_each(|path| sweep(path))
     }
 
-    /// Checks that a ref can have this name: that no directory has it, and that nothing else is where its directories are to be.
+    /// Checks that a ref can have this name: that no directory with something in it has it, that nothing else is where its directories
+    /// are to be, and that it does not read as a commit.
+    ///
+    /// # Errors
+    /// It cannot, or the file system does not say.
     #[context("Looking at the place of ref {refspec}")]
     pub fn check_ref_place(&self, refspec: &Refspec) -> Result<()> {
+        if refspec.remote.is_none() && refspec.name.as_str().parse::<Checksum>().is_ok() {
+            bail!("Rev name '{refspec}' looks like a checksum, and as one it would be read");
+        }
         let path = refspec.path();
-        let is_dir = |path: &str| -> Result<Option<bool>> {
-            match statat(self.dir(), path, AtFlags::empty()) {
-                Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-                stat => Ok(Some(FileType::from_raw_mode(stat?.st_mode) == FileType::Directory)),
-            }
-        };
-        let above = path.match_indices('/').filter_map(|(at, _)| path.get(..at));
-        for parent in above {
-            if is_dir(parent)? == Some(false) {
-                bail!("{parent} is no directory");
+        for (at, _) in path.match_indices('/') {
+            let parent = path.get(..at).unwrap_or_default();
+            match statat(self.dir(), parent, AtFlags::empty()) {
+                Err(Errno::NOENT | Errno::NOTDIR) => break,
+                stat => {
+                    if FileType::from_raw_mode(stat.with_context(|| parent.to_owned())?.st_mode)
+                        != FileType::Directory
+                    {
+                        bail!("{parent} is a ref: Not a directory");
+                    }
+                }
             }
         }
-        match is_dir(&path) {
-            Ok(Some(true)) => bail!("{path} is a directory"),
-            looked => looked.map(drop),
+        self.empty_directories(&path).map(drop)
+    }
+
+    /// Lists the directory at the place of a ref, if there is one, and all below it.
+    ///
+    /// # Errors
+    /// Something else is in them.
+    fn empty_directories(&self, path: &str) -> Result<Vec<String>> {
+        match statat(self.dir(), path, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Vec::new()),
+            stat => {
+                let stat = stat.with_context(|| path.to_owned())?;
+                if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+                    return Ok(Vec::new());
+                }
+            }
         }
+        let directories = walk::all_directories(self.dir(), path)?;
+        for directory in &directories {
+            let dir = openat(self.dir(), directory.as_str(), crate::dirs::DIR_FLAGS, Permissions::empty());
+            scan::entries(dir.with_context(|| directory.clone())?, |name, _| {
+                let entry = format!("{directory}/{}", String::from_utf8_lossy(name));
+                if directories.contains(&entry) {
+                    return Ok(());
+                }
+                let below = entry.strip_prefix(path).unwrap_or(&entry).trim_start_matches('/');
+                bail!("Conflict: {below} exists under {path}: Is a directory");
+            })?;
+        }
+        Ok(directories)
+    }
+
+    /// Makes the place of a ref free: a ref below its name was deleted, and the directories stayed.
+    fn remove_empty_directories(&self, path: &str) -> Result<()> {
+        for directory in self.empty_directories(path)?.iter().rev() {
+            unlinkat(self.dir(), directory.as_str(), AtFlags::REMOVEDIR)
+                .with_context(|| format!("Removing the empty directory {directory}"))?;
+        }
+        Ok(())
     }
 
     /// Points a ref at a commit, durably, after the objects are.
     #[context("Writing ref {refspec}")]
     pub fn set_ref(&self, refspec: &Refspec, commit: &Checksum) -> Result<()> {
         let path = refspec.path();
+        self.check_ref_place(refspec)?;
         self.make_parents(&path)?;
+        self.remove_empty_directories(&path)?;
         bytes::replace(self.dir(), &path, format!("{commit}\n").as_bytes())?;
         self.touch()
     }
 
-    /// Makes `alias` a link to the head `target`.
+    /// Makes `alias` a link to the head `target`, in place of a ref or alias of that name.
     #[context("Writing alias {alias}")]
     pub fn set_alias(&self, alias: &RefName, target: &RefName) -> Result<()> {
         let path = format!("{HEADS}/{alias}");
+        self.check_ref_place(&Refspec { remote: None, name: alias.clone() })?;
         self.make_parents(&path)?;
+        self.remove_empty_directories(&path)?;
         let up = "../".repeat(alias.as_str().matches('/').count());
-        match symlinkat(format!("{up}{target}"), self.dir(), path.as_str()) {
-            Err(Errno::EXIST) => bail!("ref {alias} already exists"),
-            done => done?,
-        }
-        bytes::sync_dir(self.dir(), path.rsplit_once('/').map_or(HEADS, |(parent, _)| parent))?;
+        let (parent, name) = path.rsplit_once('/').unwrap_or((HEADS, &path));
+        let parent = openat(self.dir(), parent, crate::dirs::DIR_FLAGS, Permissions::empty())
+            .with_context(|| format!("Opening {parent}"))?;
+        durable::switch_link(parent.as_fd(), name, &format!("{up}{target}"))?;
         self.touch()
     }
 
@@ -232,7 +311,7 @@ impl Repo {
     #[context("Deleting ref {refspec}")]
     pub fn delete_ref(&self, refspec: &Refspec) -> Result<()> {
         let path = refspec.path();
-        unlinkat(self.dir(), path.as_str(), AtFlags::empty())?;
+        unlinkat(self.dir(), path.as_str(), AtFlags::empty()).with_context(|| path.clone())?;
         if self.settings().fsync {
             bytes::sync_dir(self.dir(), path.rsplit_once('/').map_or(HEADS, |(parent, _)| parent))?;
         }
@@ -269,7 +348,8 @@ impl Repo {
     ///
     /// Errors: [`RepoError::RefNotFound`], [`RepoError::InvalidRef`], [`RepoError::NoParent`].
     pub fn resolve_rev(&self, rev: &str) -> Result<Checksum> {
-        self.try_resolve_rev(rev)?.ok_or_else(|| RepoError::RefNotFound(rev.to_owned()).into())
+        let not_found = || RepoError::RefNotFound(rev.trim_end_matches('^').to_owned()).into();
+        self.try_resolve_rev(rev)?.ok_or_else(not_found)
     }
 
     /// As [`Repo::resolve_rev`], but a name that nothing has is no error.
@@ -286,6 +366,13 @@ impl Repo {
     fn resolve_name(&self, name: &str) -> Result<Option<Checksum>> {
         if let Ok(checksum) = name.parse() {
             return Ok(Some(checksum));
+        }
+        if name.is_empty() {
+            // The only commit of the repository.
+            return match self.unique_commit(name)? {
+                None => Err(RepoError::InvalidRef(String::new()).into()),
+                found => Ok(found),
+            };
         }
         // A ref whose name looks like the beginning of a checksum stays reachable.
         let found = self.read_ref(&name.parse()?)?;
@@ -330,13 +417,18 @@ fn parse_ref(data: &[u8]) -> Result<Checksum> {
     Ok(str::from_utf8(data)?.trim_ascii_end().parse()?)
 }
 
-/// Whether `name` is `prefix` or lies below it.
-fn below(name: &str, prefix: &str) -> bool {
-    let prefix = prefix.trim_end_matches('/');
-    match name.strip_prefix(prefix) {
-        Some(rest) => rest.is_empty() || rest.starts_with('/') || prefix.ends_with(':'),
-        None => false,
+/// The head that the link of an alias leads to; the link is relative to the alias.
+fn target_name(alias: &RefName, link: &str) -> String {
+    let mut parts: Vec<&str> = alias.as_str().split('/').collect();
+    parts.pop();
+    for part in link.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
+            part => parts.push(part),
+        }
     }
+    parts.join("/")
 }
 
 #[cfg(test)]
@@ -359,8 +451,14 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_are_whole_components() {
-        assert!(below("a/b", "a") && below("a/b", "a/b") && below("a/b", "a/") && below("o:a", "o:"));
-        assert!(!below("ab", "a") && !below("a", "a/b"));
+    fn an_alias_leads_to_a_name() {
+        for (alias, link, target) in [
+            ("al", "main", "main"),
+            ("a/b/c", "../../main", "main"),
+            ("a/b", "c", "a/c"),
+            ("al", "../../x", "../../x"),
+        ] {
+            assert_eq!(target_name(&alias.parse().unwrap(), link), target, "{alias}");
+        }
     }
 }

@@ -88,6 +88,54 @@ impl fmt::Display for Refspec {
     }
 }
 
+/// The beginning of refs: `NAME` for a ref and all below it, `REMOTE:NAME`, or `REMOTE:` for all of a remote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefPrefix {
+    /// The remote that the refs were pulled from.
+    pub remote: Option<String>,
+    /// The ref, or the first components of refs; all refs of the remote, where it is missing.
+    pub name: Option<RefName>,
+}
+
+impl RefPrefix {
+    /// Whether the prefix stands for a ref.
+    pub fn has(&self, refspec: &Refspec) -> bool {
+        self.remote == refspec.remote
+            && self.name.as_ref().is_none_or(|name| rest(&refspec.name, name).is_some())
+    }
+
+    /// Returns the ref without the components of the prefix, as listings show it.
+    pub fn strip(&self, refspec: &Refspec) -> String {
+        match self.name.as_ref().and_then(|name| rest(&refspec.name, name)).filter(|rest| !rest.is_empty()) {
+            None => refspec.to_string(),
+            Some(rest) => match &refspec.remote {
+                Some(remote) => format!("{remote}:{rest}"),
+                None => rest.to_owned(),
+            },
+        }
+    }
+}
+
+/// The part of a name below another; empty for the same.
+fn rest<'a>(name: &'a RefName, above: &RefName) -> Option<&'a str> {
+    let rest = name.as_str().strip_prefix(above.as_str())?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+}
+
+impl FromStr for RefPrefix {
+    type Err = RepoError;
+
+    fn from_str(text: &str) -> Result<Self, RepoError> {
+        match text.strip_suffix(':').filter(|remote| is_component(remote)) {
+            Some(remote) => Ok(Self { remote: Some(remote.to_owned()), name: None }),
+            None => {
+                let Refspec { remote, name } = text.parse()?;
+                Ok(Self { remote, name: Some(name) })
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +147,28 @@ mod tests {
         }
         for bad in ["", "/", "a/", "../a", "a/..", ".a", "-a", "a b", "a:", ":a", "a:b:c", "a//b", "a^"] {
             assert!(bad.parse::<Refspec>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn prefixes_are_whole_components() {
+        let prefix = |text: &str| text.parse::<RefPrefix>().unwrap();
+        for (text, refspec, shown) in [
+            ("a", "a/b", Some("b")),
+            ("a/b", "a/b", Some("a/b")),
+            ("a", "ab", None),
+            ("a/b", "a", None),
+            ("a", "o:a", None),
+            ("o:", "o:a/b", Some("o:a/b")),
+            ("o:a", "o:a/b", Some("o:b")),
+            ("o:", "a", None),
+        ] {
+            let refspec: Refspec = refspec.parse().unwrap();
+            let found = prefix(text).has(&refspec).then(|| prefix(text).strip(&refspec));
+            assert_eq!(found.as_deref(), shown, "{text} {refspec}");
+        }
+        for bad in ["", "/", "a/", "*", "..", ":", "o:a/", "a b", "o::"] {
+            assert!(bad.parse::<RefPrefix>().is_err(), "{bad}");
         }
     }
 }
