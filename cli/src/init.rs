@@ -10,7 +10,7 @@ use crate::global::Global;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: ostree --repo=repo init --mode=archive")]
 pub(crate) struct Args {
-    /// Repository mode, any of bare, bare-user, bare-user-only or archive
+    /// Repository mode, any of bare, bare-user or archive
     #[arg(long, default_value = "bare")]
     mode: String,
     /// Globally unique ID for this repository as a collection of refs for redistribution to other repositories
@@ -24,6 +24,12 @@ impl Args {
         let Some(mode) = Mode::from_name(&self.mode) else {
             bail!("Invalid mode '{}' in repository configuration", self.mode)
         };
+        if mode == Mode::BareUserOnly {
+            bail!(
+                "Mode bare-user-only is not supported yet: such a repository can be read, but not written; use \
+                 --mode=bare-user or --mode=archive"
+            );
+        }
         Repo::init(path, &InitOptions { mode, collection_id: self.collection_id.clone() })?;
         Ok(())
     }

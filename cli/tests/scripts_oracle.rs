@@ -16,8 +16,11 @@ use libtest_mimic::{Failed, Trial};
 use test_world::run_trials;
 
 /// The files, by name.
-const FILES: [(&str, &str); 2] =
-    [("commit", include_str!("scripts/commit.txt")), ("refs", include_str!("scripts/refs.txt"))];
+const FILES: &[(&str, &str)] = &[
+    ("commit", include_str!("scripts/commit.txt")),
+    ("refs", include_str!("scripts/refs.txt")),
+    ("repository", include_str!("scripts/repository.txt")),
+];
 
 #[derive(Debug)]
 struct Row {

@@ -4,7 +4,7 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use fn_error_context::context;
 use formats::keyfile::Keyfile;
 use rustix::fs::{CWD, Mode as Permissions, mkdirat, openat, statat};
@@ -24,6 +24,9 @@ pub(crate) const DIRECTORIES: &[&str] = &[
     "refs/remotes",
     "tmp/cache",
 ];
+
+/// The mode of each directory, less the umask: nobody but owner and group writes to a repository.
+pub(crate) const DIRECTORY_MODE: Permissions = Permissions::from_raw_mode(0o775);
 
 /// The repository that is to be made.
 #[derive(Debug, Clone)]
@@ -45,11 +48,14 @@ impl Repo {
     #[context("Creating repository {}", path.as_ref().display())]
     pub fn init_at(at: impl AsFd, path: impl AsRef<Path>, options: &InitOptions) -> Result<Self> {
         let (at, path) = (at.as_fd(), path.as_ref());
+        if let Some(id) = &options.collection_id {
+            check_collection_id(id)?;
+        }
         // The umask decides who else may read or write, as for the C tools.
-        make_dir(at, path, 0o755)?;
+        make_dir(at, path)?;
         let dir = openat(at, path, crate::dirs::DIR_FLAGS, Permissions::empty())?;
         for name in DIRECTORIES {
-            make_dir(dir.as_fd(), Path::new(name), if *name == "objects" { 0o775 } else { 0o777 })?;
+            make_dir(dir.as_fd(), Path::new(name))?;
         }
         match statat(&dir, "config", rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
             // The configuration comes last: what has one is whole.
@@ -67,7 +73,7 @@ impl Repo {
     #[context("Making directories of {}", self.path().display())]
     pub(crate) fn furnish(&self) -> Result<()> {
         for name in DIRECTORIES.iter().filter(|name| **name != "objects") {
-            match mkdirat(self.dir(), *name, Permissions::from_raw_mode(0o777)) {
+            match mkdirat(self.dir(), *name, DIRECTORY_MODE) {
                 Ok(()) => bytes::sync_dir(self.dir(), name.rsplit_once('/').map_or(".", |(above, _)| above))?,
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err(error).with_context(|| format!("mkdir({name})")),
@@ -75,6 +81,18 @@ impl Repo {
         }
         Ok(())
     }
+}
+
+/// Checks that a collection id has the form of a D-Bus interface name: two or more elements of letters, digits and underscores,
+/// none of which begins with a digit.
+fn check_collection_id(id: &str) -> Result<()> {
+    let is_element = |element: &str| {
+        element.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && element.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let is_valid = id.len() <= 255 && id.contains('.') && id.split('.').all(is_element);
+    ensure!(is_valid, "Invalid collection ID {id}; give a reversed domain name, such as org.example.Os");
+    Ok(())
 }
 
 fn config(options: &InitOptions) -> Result<Keyfile> {
@@ -86,8 +104,8 @@ fn config(options: &InitOptions) -> Result<Keyfile> {
     Ok(config)
 }
 
-fn make_dir(at: rustix::fd::BorrowedFd<'_>, path: &Path, mode: u32) -> Result<()> {
-    match mkdirat(at, path, Permissions::from_raw_mode(mode)) {
+fn make_dir(at: rustix::fd::BorrowedFd<'_>, path: &Path) -> Result<()> {
+    match mkdirat(at, path, DIRECTORY_MODE) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(error).with_context(|| format!("mkdir({})", path.display())),
     }

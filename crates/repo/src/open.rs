@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use fn_error_context::context;
 use formats::keyfile::Keyfile;
 use rustix::fs::{CWD, Mode as Permissions, openat};
@@ -96,14 +96,33 @@ impl Repo {
     }
 
     /// Replaces `config` durably.
+    ///
+    /// # Errors
+    /// A name or a value in it could not be read back, or would make the repository unusable: then nothing is written.
     #[context("Writing {}/config", self.path.display())]
     pub fn write_config(&mut self, config: Keyfile) -> Result<()> {
         let settings = Settings::from_keyfile(&config)?;
-        bytes::replace(&self.dir, "config", config.to_string().as_bytes())?;
+        let text = config.to_string();
+        check_read_back(&config, &text)?;
+        bytes::replace(&self.dir, "config", text.as_bytes())?;
         self.config = config;
         self.settings = settings;
         Ok(())
     }
+}
+
+/// Checks that each key and each value of a configuration is found again in its text.
+fn check_read_back(config: &Keyfile, text: &str) -> Result<()> {
+    let again = Keyfile::parse(text);
+    for group in config.groups() {
+        for key in config.keys(group) {
+            let is_same = |again: &Keyfile| again.raw(group, key) == config.raw(group, key);
+            if key.is_empty() || !again.as_ref().is_ok_and(is_same) {
+                bail!("Invalid key name “{key}” in group “{group}”: the file could not be read again");
+            }
+        }
+    }
+    again.map(drop).context("The file could not be read again")
 }
 
 fn read_config(dir: &OwnedFd, path: &Path) -> Result<Keyfile> {

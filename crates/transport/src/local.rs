@@ -171,7 +171,8 @@ pub fn plan(repo: &Repo, source: &Repo, options: &Options) -> Result<PullPlan> {
         check_age(repo, source, options.age_check, refspec.as_ref(), &checksum)?;
         if let Some(name) = refspec {
             if options.verify_bindings {
-                check_binding(&name.name, &checksum, &source.load_commit(&checksum)?)?;
+                let collection = source.settings().collection_id.as_deref();
+                check_binding(&name.name, &checksum, &source.load_commit(&checksum)?, collection)?;
             }
             refs.push(RepoStep::SetRef { name, commit: Some(checksum) });
         }
@@ -267,16 +268,46 @@ fn parse_subpath(path: &str) -> Result<Vec<&str>> {
     Ok(names)
 }
 
-fn check_binding(name: &RefName, checksum: &Checksum, commit: &Commit) -> Result<()> {
-    let Some(binding) = commit.lookup(metadata_key::REF_BINDING)? else { return Ok(()) };
-    let view = binding.view()?;
-    let names = view.as_strings()?;
-    if names.contains(&name.as_str()) {
-        return Ok(());
+/// Checks that a commit was made for this ref, and where the source has a collection id, for that collection. Without one, a commit
+/// that names no refs is taken as it is.
+fn check_binding(
+    name: &RefName,
+    checksum: &Checksum,
+    commit: &Commit,
+    collection: Option<&str>,
+) -> Result<()> {
+    let expected = |what: &str| {
+        format!(
+            "Commit {checksum}: Expected commit metadata to have {what} binding information, found none; commit it again, \
+             or pull it with --disable-verify-bindings"
+        )
+    };
+    match commit.lookup(metadata_key::REF_BINDING)? {
+        None if collection.is_some() => bail!(expected("ref")),
+        None => return Ok(()),
+        Some(binding) => {
+            let view = binding.view()?;
+            let names = view.as_strings()?;
+            if !names.contains(&name.as_str()) {
+                let names: Vec<_> = names.iter().map(|name| format!("‘{name}’")).collect();
+                let names = names.join(", ");
+                bail!(
+                    "Commit {checksum}: Commit has no requested ref ‘{name}’ in ref binding metadata ({names})"
+                )
+            }
+        }
     }
-    let names: Vec<_> = names.iter().map(|name| format!("‘{name}’")).collect();
-    let names = names.join(", ");
-    bail!("Commit {checksum}: Commit has no requested ref ‘{name}’ in ref binding metadata ({names})")
+    let Some(collection) = collection else { return Ok(()) };
+    let binding =
+        commit.lookup(metadata_key::COLLECTION_BINDING)?.with_context(|| expected("collection ID"))?;
+    let bound = binding.view()?.as_str()?.to_owned();
+    if bound != collection {
+        bail!(
+            "Commit {checksum}: Commit has collection ID ‘{bound}’ in collection binding metadata, while the remote it came \
+             from has collection ID ‘{collection}’"
+        );
+    }
+    Ok(())
 }
 
 /// A commit and its parents; a parent that the source lacks ends the history.
