@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
+use formats::Checksum;
 use formats::gvariant::{DictBuilder, Value};
 use formats::object::{Commit, metadata_key};
-use formats::{Checksum, date};
 use repo::commit::{
     PathTable, TreeOptions, add_commit, add_directory, consume_directory, parse_mode_changes,
 };
@@ -15,11 +15,11 @@ use repo::tree::Tree;
 use repo::{Consumption, DevInoCache, Entry, Refspec, Repo, RepoPlan, RepoStep};
 use rustix::fs::CWD;
 
-use crate::Output;
 use crate::checkout::parse_policy;
 use crate::dry_run::DryRun;
 use crate::global::Global;
 use crate::owner::Owner;
+use crate::{Output, time};
 
 /// Commit a new revision
 #[derive(Debug, clap::Args)]
@@ -273,8 +273,7 @@ impl Args {
     /// As given, else `SOURCE_DATE_EPOCH` for reproducible builds, else now.
     fn timestamp(&self) -> Result<u64> {
         if let Some(text) = &self.timestamp {
-            return date::parse(text)
-                .with_context(|| format!("Could not parse '{text}'; use YYYY-MM-DD HH:MM:SS or @SECONDS"));
+            return time::parse(text);
         }
         match std::env::var("SOURCE_DATE_EPOCH") {
             Ok(text) => text.parse().with_context(|| format!("Failed to convert SOURCE_DATE_EPOCH '{text}'")),

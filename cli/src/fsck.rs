@@ -54,11 +54,12 @@ impl Args {
             }
         })?;
         lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+        out.flush()?;
         let mut corrupt = None;
         for problem in &report.problems {
             match &problem.corrupt {
                 None => {
-                    writeln!(out, "Object missing in commits {}: {}", list(&problem.commits), problem.name)?
+                    eprintln!("Object missing in commits {}: {}", list(&problem.commits), problem.name);
                 }
                 Some(reason) => {
                     let text = describe(problem, reason);
@@ -70,7 +71,7 @@ impl Args {
             }
         }
         for commit in &report.newly_partial {
-            writeln!(out, "Marking commit as partial: {commit}")?;
+            eprintln!("Marking commit as partial: {commit}");
         }
         if report.partial > 0 {
             writeln!(out, "{} partial commits not verified", report.partial)?;
@@ -79,6 +80,10 @@ impl Args {
         match corrupt {
             Some(text) => bail!(text),
             None if !report.problems.is_empty() => bail!("Repository corruption encountered"),
+            None if report.found_before > 0 => bail!(
+                "{} partial commits from fsck-detected corruption; pull them again, or delete them",
+                report.found_before
+            ),
             None => {
                 let count = report.commits;
                 writeln!(out, "object fsck of {count} commits completed successfully - no errors found.")?;

@@ -38,6 +38,7 @@ mod reset;
 mod rev_parse;
 mod show;
 mod size;
+mod time;
 mod version;
 
 use std::ffi::OsString;

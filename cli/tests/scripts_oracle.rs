@@ -18,6 +18,7 @@ use test_world::run_trials;
 /// The files, by name.
 const FILES: &[(&str, &str)] = &[
     ("commit", include_str!("scripts/commit.txt")),
+    ("prune", include_str!("scripts/prune.txt")),
     ("refs", include_str!("scripts/refs.txt")),
     ("repository", include_str!("scripts/repository.txt")),
 ];

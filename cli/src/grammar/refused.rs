@@ -122,10 +122,6 @@ const REFUSED: &[Group] = &[
         names: &["fsck --add-tombstones"],
     },
     Group { reason: "use --verify-bindings, which checks each ref", names: &["fsck --verify-back-refs"] },
-    Group {
-        reason: "all branches are pruned alike; use --refs-only with --depth or --keep-younger-than",
-        names: &["prune --retain-branch-depth=BRANCH=DEPTH", "prune --only-branch=BRANCH"],
-    },
     Group { reason: "use --raw, or --print-metadata-key", names: &["show --print-variant-type=TYPE"] },
     Group {
         reason: "boot the new deployment with --reboot or `systemctl reboot`",

@@ -7,7 +7,7 @@ use anyhow::Result;
 use formats::object::{Commit, DirMeta, DirTree, ObjectName, ObjectType};
 use formats::{Checksum, Hasher};
 
-use crate::{LockGuard, Progress, Reachable, Repo, RepoError, xattr};
+use crate::{LockGuard, Partial, Progress, Reachable, Repo, RepoError, xattr};
 
 /// The extent of a check.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,6 +36,8 @@ pub struct Report {
     pub commits: usize,
     /// Commits that were pulled without all of their objects, before this check.
     pub partial: usize,
+    /// Those of them that an earlier check has found.
+    pub found_before: usize,
     /// Objects that were checked.
     pub objects: usize,
     /// Missing and corrupt objects.
@@ -79,8 +81,9 @@ impl Repo {
         let mut needed = Reachable::new();
         let mut whole = Vec::new();
         for checksum in self.list_commits()? {
-            if self.is_partial(&checksum)? {
+            if let Some(reason) = self.partial(&checksum)? {
                 report.partial += 1;
+                report.found_before += usize::from(reason == Partial::FoundByFsck);
                 continue;
             }
             whole.push(checksum);
@@ -117,7 +120,7 @@ impl Repo {
 
     /// Readers need no lock to be right, but a check must not see what a prune deletes. Who cannot write cannot
     /// lock, and checks anyway.
-    fn lock_for_reading(&self) -> Result<Option<LockGuard>> {
+    pub(crate) fn lock_for_reading(&self) -> Result<Option<LockGuard>> {
         match self.lock_shared() {
             Err(error) if !error.is::<RepoError>() => {
                 log::debug!("checking without a lock: {error:#}");
@@ -156,7 +159,7 @@ impl Repo {
         commits.sort_unstable();
         commits.dedup();
         for commit in &commits {
-            self.set_partial(commit, true)?;
+            self.set_partial(commit, Some(Partial::FoundByFsck))?;
         }
         for problem in lacking.filter(|problem| problem.corrupt.is_some()) {
             self.delete_object(problem.name)?;

@@ -154,10 +154,16 @@ impl RepoPlan {
     /// # Errors
     /// The configuration or a directory of the repository cannot be read.
     pub fn prune(repo: &Repo, deletes_commit: bool) -> Result<Self> {
-        let has_tombstone =
-            deletes_commit && repo.config().boolean("core", "tombstone-commits")?.unwrap_or(false);
-        let tombstone = has_tombstone.then_some(RepoStep::WriteObjects);
-        Self::new(repo, "prune", tombstone.into_iter().chain([RepoStep::RemoveObjects]).collect())
+        let has_tombstones = repo.config().boolean("core", "tombstone-commits")?.unwrap_or(false);
+        // Whoever deletes a commit on purpose gets tombstones from now on.
+        let config =
+            (deletes_commit && !has_tombstones).then(|| RepoStep::Record { path: "config".to_owned() });
+        let tombstones = (deletes_commit || has_tombstones).then_some(RepoStep::WriteObjects);
+        Self::new(
+            repo,
+            "prune",
+            config.into_iter().chain(tombstones).chain([RepoStep::RemoveObjects]).collect(),
+        )
     }
 
     /// Hands the refs of the plan to a transaction, which sets them when it is committed; those without a commit get
@@ -295,7 +301,9 @@ mod tests {
         let deleted = RepoPlan::delete_refs(&repo, &[prefix("a"), prefix("a")]).unwrap();
         assert_eq!(told(&deleted), ["unref   a"]);
         let prune = RepoPlan::prune(&repo, true).unwrap();
-        assert_eq!(told(&prune), ["prune   objects that nothing needs"]);
+        let expected =
+            ["record  config", "objects that are not there yet", "prune   objects that nothing needs"];
+        assert_eq!(told(&prune), expected);
         assert_eq!(paths(dir.path()), before);
         set.apply_refs(&repo).unwrap();
         deleted.apply_refs(&repo).unwrap();

@@ -10,6 +10,8 @@ use formats::object::{ObjectName, ObjectType};
 use rustix::fs::{AtFlags, unlinkat};
 use rustix::io::Errno;
 
+pub use crate::prune_selection::Selection;
+use crate::refs::Kept;
 use crate::traverse::is_missing;
 use crate::{Depth, Reachable, Repo, RepoError};
 
@@ -29,8 +31,8 @@ pub struct Options {
     pub keep: Vec<Checksum>,
     /// The commit that the checkout in the cache was made from, if nothing in it was changed but at its top.
     pub cached_checkout: Option<Checksum>,
-    /// Commits not older than this many seconds since the epoch are kept.
-    pub keep_younger_than: Option<u64>,
+    /// The refs that have a history of their own; implies `refs_only`.
+    pub selection: Selection,
 }
 
 impl Default for Options {
@@ -42,7 +44,7 @@ impl Default for Options {
             commits_only: false,
             keep: Vec::new(),
             cached_checkout: None,
-            keep_younger_than: None,
+            selection: Selection::default(),
         }
     }
 }
@@ -64,7 +66,7 @@ impl Repo {
     /// Deletes the objects that nothing needs, alone with the repository.
     pub fn prune(&self, options: &Options) -> Result<Report> {
         // A dry run changes nothing, but must not see half of what another one does.
-        let _lock = if options.dry_run { self.lock_shared()? } else { self.lock_exclusive()? };
+        let _lock = if options.dry_run { self.lock_for_reading()? } else { Some(self.lock_exclusive()?) };
         if !options.dry_run {
             self.furnish()?;
             self.sweep_stale_temps()?;
@@ -79,7 +81,12 @@ impl Repo {
             _ => Ok(false),
         };
         self.each_inode(|name, inode| {
-            report.total += 1;
+            report.total += u64::from(match name.kind {
+                ObjectType::Commit => true,
+                // It lies beside a commit, or in the place of one; neither counts.
+                ObjectType::CommitMeta | ObjectType::TombstoneCommit => false,
+                _ => !options.commits_only,
+            });
             let key = match name.kind {
                 // Metadata beside a commit lives as long as the commit.
                 ObjectType::CommitMeta => ObjectName::new(name.checksum, ObjectType::Commit),
@@ -91,6 +98,7 @@ impl Repo {
                 _ => options.commits_only,
             };
             if !kind_stays && !needed.contains(&key) {
+                log::debug!("Pruning unneeded object {name}");
                 unneeded.push(name);
             } else if has_cache && options.cached_checkout.is_none() {
                 kept.insert(inode);
@@ -99,12 +107,15 @@ impl Repo {
         // Commits first: an interrupted run leaves no commit without its tree.
         unneeded.sort_unstable_by_key(|name| (!matches!(name.kind, ObjectType::Commit), *name));
         for name in unneeded {
-            report.pruned += 1;
+            report.pruned += u64::from(name.kind != ObjectType::CommitMeta);
             report.freed += self.object_size(name)?;
             if !options.dry_run {
+                if name.kind == ObjectType::Commit {
+                    self.bury(&name.checksum)?;
+                }
                 self.delete_object(name)?;
                 if name.kind == ObjectType::Commit {
-                    self.set_partial(&name.checksum, false)?;
+                    self.set_partial(&name.checksum, None)?;
                 }
             }
         }
@@ -120,21 +131,28 @@ impl Repo {
     fn find_needed(&self, options: &Options) -> Result<Reachable> {
         let mut needed = Reachable::new();
         let mut roots: HashSet<Checksum> = options.keep.iter().copied().collect();
-        if !options.refs_only {
+        options.selection.check(self)?;
+        let refs_only = options.refs_only || !options.selection.is_empty();
+        if !refs_only {
             roots.extend(self.list_commits()?);
-        } else if let Some(time) = options.keep_younger_than {
-            for commit in self.list_commits()? {
-                if self.load_commit(&commit)?.timestamp >= time {
-                    roots.insert(commit);
-                }
-            }
         }
         for commit in roots {
             needed.add_history(self, &commit, Depth::Parents(0), options.commits_only)?;
         }
-        let depth = if options.refs_only { options.depth } else { Depth::Parents(0) };
-        for (name, commit) in self.kept_by_refs()? {
-            match needed.add_history(self, &commit, depth, options.commits_only) {
+        let depth = if refs_only { options.depth } else { Depth::Parents(0) };
+        for Kept { refspec, name, commit } in self.kept_by_refs()? {
+            let added = match &refspec {
+                Some(refspec) if !options.selection.is_empty() => {
+                    let (named, commits_only) = ((refspec, &commit), options.commits_only);
+                    options.selection.add(&mut needed, self, named, depth, commits_only)
+                }
+                // A mirrored ref cannot be selected.
+                None if !options.selection.is_empty() => {
+                    needed.add_history(self, &commit, Depth::All, options.commits_only)
+                }
+                _ => needed.add_history(self, &commit, depth, options.commits_only),
+            };
+            match added {
                 // A pull that was interrupted, or a commit that somebody has deleted. Without it the ref keeps nothing, and nothing is
                 // gained by keeping all the rest until the disk is full.
                 Err(error) if is_missing(&error, &ObjectName::new(commit, ObjectType::Commit)) => {
@@ -146,17 +164,22 @@ impl Repo {
         Ok(needed)
     }
 
-    /// Deletes a commit and the metadata beside it, but not its tree, which a prune then finds without a need.
-    /// Where `core.tombstone-commits` is set, a tombstone says that it was deleted on purpose.
-    pub fn delete_commit(&self, commit: &Checksum) -> Result<()> {
+    /// Deletes a commit and the metadata beside it, but not its tree, which a prune then finds without a need. A tombstone says
+    /// that it was deleted on purpose; from now on each commit that is pruned gets one.
+    ///
+    /// # Errors
+    /// The repository lacks the commit, or the file system says no.
+    pub fn delete_commit(&mut self, commit: &Checksum) -> Result<()> {
         let _lock = self.lock_exclusive()?;
+        self.load_metadata(ObjectName::new(*commit, ObjectType::Commit))
+            .with_context(|| format!("Deleting object {commit}.commit"))?;
         self.furnish()?;
-        if self.config().boolean("core", "tombstone-commits")?.unwrap_or(false) {
-            let mut tombstone = DictBuilder::new();
-            tombstone.insert("commit", Value::bytes(commit.as_bytes()));
-            let path = self.loose_path(ObjectName::new(*commit, ObjectType::TombstoneCommit));
-            crate::bytes::replace_object(self.dir(), path.as_str(), tombstone.build().data())?;
+        if !self.has_tombstones()? {
+            let mut config = self.config().clone();
+            config.set_boolean("core", "tombstone-commits", true);
+            self.write_config(config)?;
         }
+        self.bury(commit)?;
         self.delete_object(ObjectName::new(*commit, ObjectType::Commit))?;
         match self.delete_object(ObjectName::new(*commit, ObjectType::CommitMeta)) {
             Err(error) if !matches!(error.downcast_ref(), Some(RepoError::NoMetadata(_))) => {
@@ -164,7 +187,24 @@ impl Repo {
             }
             _ => {}
         }
-        self.set_partial(commit, false)
+        self.set_partial(commit, None)
+    }
+
+    /// Whether a commit that is deleted leaves a tombstone.
+    fn has_tombstones(&self) -> Result<bool> {
+        Ok(self.config().boolean("core", "tombstone-commits")?.unwrap_or(false))
+    }
+
+    /// Writes the tombstone of a commit that is about to be deleted, where the repository has some.
+    fn bury(&self, commit: &Checksum) -> Result<()> {
+        if !self.has_tombstones()? {
+            return Ok(());
+        }
+        let mut tombstone = DictBuilder::new();
+        tombstone.insert("commit", Value::bytes(commit.as_bytes()));
+        let path = self.loose_path(ObjectName::new(*commit, ObjectType::TombstoneCommit));
+        crate::bytes::replace_object(self.dir(), path.as_str(), tombstone.build().data())
+            .with_context(|| format!("Writing the tombstone of {commit}"))
     }
 
     /// Deletes one object. The caller holds the exclusive lock.

@@ -18,6 +18,36 @@ pub enum Depth {
     Parents(u64),
 }
 
+impl Depth {
+    /// Reads a number of the command line: -1 stands for all parents, other negative numbers for none.
+    pub fn from_number(number: i64) -> Self {
+        match u64::try_from(number) {
+            Ok(parents) => Self::Parents(parents),
+            Err(_) if number == -1 => Self::All,
+            Err(_) => Self::Parents(0),
+        }
+    }
+}
+
+/// The reason for which a commit lacks objects, as its mark in `state/` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Partial {
+    /// Its tree was not asked for, or a pull was interrupted.
+    NotPulled,
+    /// A check has found them missing or corrupt.
+    FoundByFsck,
+}
+
+impl Partial {
+    /// The contents of the mark, as `_ostree_repo_mark_commit_partial_reason` of the C library writes them.
+    fn contents(self) -> &'static [u8] {
+        match self {
+            Self::NotPulled => b"",
+            Self::FoundByFsck => b"f",
+        }
+    }
+}
+
 /// Objects that some commits need.
 #[derive(Debug, Default)]
 pub struct Reachable(HashSet<ObjectName>);
@@ -112,12 +142,26 @@ pub(crate) fn is_missing(error: &anyhow::Error, name: &ObjectName) -> bool {
 }
 
 impl Repo {
-    /// Whether a commit was pulled without all of its objects.
+    /// Whether a commit was pulled without all of its objects, or has lost some.
     pub fn is_partial(&self, commit: &Checksum) -> Result<bool> {
+        Ok(self.partial(commit)?.is_some())
+    }
+
+    /// Returns the reason for which a commit lacks objects; none for a whole one.
+    ///
+    /// # Errors
+    /// Its mark cannot be read.
+    pub fn partial(&self, commit: &Checksum) -> Result<Option<Partial>> {
         let path = format!("state/{commit}.commitpartial");
         match rustix::fs::statat(self.dir(), path.as_str(), rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(_) => Ok(true),
-            Err(rustix::io::Errno::NOENT) => Ok(false),
+            // The mark of a check has one byte; an empty one need not be opened.
+            Ok(stat) if stat.st_size == 0 => Ok(Some(Partial::NotPulled)),
+            Ok(_) => {
+                let contents = crate::bytes::read_file(self.dir(), &path).with_context(|| path.clone())?;
+                let is_found = contents.first() == Partial::FoundByFsck.contents().first();
+                Ok(Some(if is_found { Partial::FoundByFsck } else { Partial::NotPulled }))
+            }
+            Err(rustix::io::Errno::NOENT) => Ok(None),
             Err(error) => Err(anyhow::Error::from(error).context(path)),
         }
     }
@@ -145,13 +189,15 @@ impl Repo {
         })
     }
 
-    /// Notes that a commit lacks objects, or that it has all. The note is empty, as the C tools write it for a
-    /// commit whose tree was not asked for.
-    pub fn set_partial(&self, commit: &Checksum, partial: bool) -> Result<()> {
+    /// Marks a commit as one that lacks objects, or removes the mark.
+    ///
+    /// # Errors
+    /// The file system says no.
+    pub fn set_partial(&self, commit: &Checksum, partial: Option<Partial>) -> Result<()> {
         let path = format!("state/{commit}.commitpartial");
-        if partial {
+        if let Some(reason) = partial {
             self.furnish()?;
-            return crate::bytes::replace(self.dir(), &path, b"");
+            return crate::bytes::replace(self.dir(), &path, reason.contents());
         }
         match rustix::fs::unlinkat(self.dir(), path.as_str(), rustix::fs::AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),

@@ -542,7 +542,7 @@ impl Transaction<'_> {
     pub fn commit(mut self) -> Result<Stats> {
         self.staging.publish()?;
         for commit in &self.whole {
-            self.repo.set_partial(commit, false)?;
+            self.repo.set_partial(commit, None)?;
         }
         for (commit, metadata) in std::mem::take(&mut self.detached) {
             self.repo.write_detached_metadata(&commit, &metadata)?;

@@ -11,7 +11,9 @@ use anyhow::{Context as _, Result, bail};
 use fn_error_context::context;
 use formats::Checksum;
 use formats::object::{Commit, ObjectName, ObjectType, metadata_key};
-use repo::{Depth, Progress, RefName, Refspec, Repo, RepoError, RepoPlan, RepoStep, Stats, Transaction};
+use repo::{
+    Depth, Partial, Progress, RefName, Refspec, Repo, RepoError, RepoPlan, RepoStep, Stats, Transaction,
+};
 
 use crate::age::check_not_older;
 
@@ -140,11 +142,11 @@ pub fn pull_with(
     }
     // A commit that lacks its tree is known as such before it is there.
     for checksum in &partial {
-        repo.set_partial(checksum, true)?;
+        repo.set_partial(checksum, Some(Partial::NotPulled))?;
     }
     let stats = transaction.commit()?;
     for Planned { checksum, .. } in commits.iter().filter(|commit| !partial.contains(&commit.checksum)) {
-        repo.set_partial(checksum, false)?;
+        repo.set_partial(checksum, None)?;
     }
     Ok(stats)
 }

@@ -24,6 +24,16 @@ mod walk;
 use name::{HEADS, REMOTES, is_component};
 pub use name::{RefName, RefPrefix, Refspec};
 
+/// A commit that a ref keeps.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// The ref; none for a mirrored one.
+    pub(crate) refspec: Option<Refspec>,
+    /// The name for messages.
+    pub(crate) name: String,
+    pub(crate) commit: Checksum,
+}
+
 const MIRRORS: &str = "refs/mirrors";
 
 impl Repo {
@@ -135,24 +145,23 @@ impl Repo {
         Ok(names)
     }
 
-    /// The commits that refs keep, mirrored ones too, each with its ref's name for messages. A ref without a checksum keeps
-    /// nothing.
+    /// The commits that refs keep, mirrored ones too. A ref without a checksum keeps nothing.
     #[context("Listing refs")]
-    pub(crate) fn kept_by_refs(&self) -> Result<Vec<(String, Checksum)>> {
+    pub(crate) fn kept_by_refs(&self) -> Result<Vec<Kept>> {
         let mut paths = Vec::new();
         self.each_ref(|refspec, _, path| {
-            paths.push((format!("ref {refspec}"), path.to_owned()));
+            paths.push((Some(refspec.clone()), format!("ref {refspec}"), path.to_owned()));
             Ok(())
         })?;
         walk::files(self.dir(), MIRRORS, |path, _| {
             let name = path.strip_prefix(MIRRORS).unwrap_or(path).trim_start_matches('/');
-            paths.push((format!("mirrored ref {name}"), path.to_owned()));
+            paths.push((None, format!("mirrored ref {name}"), path.to_owned()));
             Ok(())
         })?;
         let mut out = Vec::new();
-        for (name, path) in paths {
+        for (refspec, name, path) in paths {
             match self.read_ref_bytes(&path)?.as_deref().map(parse_ref) {
-                Some(Ok(commit)) => out.push((name, commit)),
+                Some(Ok(commit)) => out.push(Kept { refspec, name, commit }),
                 Some(Err(error)) => {
                     log::warn!("The {name} keeps nothing: {}/{path}: {error:#}", self.path().display());
                 }
