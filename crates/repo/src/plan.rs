@@ -155,7 +155,7 @@ impl RepoPlan {
     /// The configuration or a directory of the repository cannot be read.
     pub fn prune(repo: &Repo, deletes_commit: bool) -> Result<Self> {
         let has_tombstones = repo.config().boolean("core", "tombstone-commits")?.unwrap_or(false);
-        // Whoever deletes a commit on purpose gets tombstones from now on.
+        // Deleting a commit on purpose turns tombstones on.
         let config =
             (deletes_commit && !has_tombstones).then(|| RepoStep::Record { path: "config".to_owned() });
         let tombstones = (deletes_commit || has_tombstones).then_some(RepoStep::WriteObjects);
@@ -301,8 +301,11 @@ mod tests {
         let deleted = RepoPlan::delete_refs(&repo, &[prefix("a"), prefix("a")]).unwrap();
         assert_eq!(told(&deleted), ["unref   a"]);
         let prune = RepoPlan::prune(&repo, true).unwrap();
-        let expected =
-            ["record  config", "objects that are not there yet", "prune   objects that nothing needs"];
+        let expected = [
+            "record  config, if there is something to record",
+            "objects that are not there yet",
+            "prune   objects that nothing needs",
+        ];
         assert_eq!(told(&prune), expected);
         assert_eq!(paths(dir.path()), before);
         set.apply_refs(&repo).unwrap();
