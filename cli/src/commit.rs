@@ -275,10 +275,18 @@ impl Args {
         if let Some(text) = &self.timestamp {
             return time::parse(text);
         }
-        match std::env::var("SOURCE_DATE_EPOCH") {
-            Ok(text) => text.parse().with_context(|| format!("Failed to convert SOURCE_DATE_EPOCH '{text}'")),
-            Err(_) => Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs()),
+        let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH") else {
+            return Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs());
+        };
+        let text = text.to_string_lossy();
+        let seconds: u64 = text
+            .trim_start()
+            .parse()
+            .with_context(|| format!("Failed to convert SOURCE_DATE_EPOCH '{text}'"))?;
+        if i64::try_from(seconds).is_err() {
+            bail!("Parsing SOURCE_DATE_EPOCH: Numerical result out of range; give the seconds since 1970");
         }
+        Ok(seconds)
     }
 
     fn body(&self) -> Result<String> {

@@ -88,14 +88,14 @@ impl Args {
                 writeln!(out, "{path}")?;
             }
             Entry::File(checksum) => {
-                let file = repo
-                    .load_file(&checksum)
+                let (header, size) = repo
+                    .describe_file(&checksum, self.xattrs)
                     .with_context(|| format!("Opening content object {checksum}"))?;
-                let meta = &file.header.meta;
+                let meta = &header.meta;
                 let kind = if meta.is_symlink() { 'l' } else { '-' };
-                self.line(out, kind, meta, file.size, &[checksum])?;
+                self.line(out, kind, meta, size, &[checksum])?;
                 match meta.is_symlink() {
-                    true => writeln!(out, "{path} -> {}", file.header.target)?,
+                    true => writeln!(out, "{path} -> {}", header.target)?,
                     false => writeln!(out, "{path}")?,
                 }
             }

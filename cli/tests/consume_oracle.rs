@@ -153,7 +153,7 @@ fn what_cannot_succeed(mode: &str) {
             |world| {
                 world.ok("--repo=repo commit --branch=taken --no-bindings over2");
             },
-            "refs/heads/taken is no directory",
+            "refs/heads/taken is a ref: Not a directory",
         ),
     ];
     for (words, damage, wanted) in cases {

@@ -17,10 +17,14 @@ use test_world::run_trials;
 
 /// The files, by name.
 const FILES: &[(&str, &str)] = &[
+    ("checkout", include_str!("scripts/checkout.txt")),
     ("commit", include_str!("scripts/commit.txt")),
     ("prune", include_str!("scripts/prune.txt")),
+    ("ls", include_str!("scripts/ls.txt")),
+    ("pull", include_str!("scripts/pull.txt")),
     ("refs", include_str!("scripts/refs.txt")),
     ("repository", include_str!("scripts/repository.txt")),
+    ("times", include_str!("scripts/times.txt")),
 ];
 
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 use std::io::Read;
 
 use anyhow::Result;
-use formats::object::{Commit, DirMeta, DirTree, ObjectName, ObjectType};
+use formats::object::{ObjectName, ObjectType};
 use formats::{Checksum, Hasher};
 
 use crate::{LockGuard, Partial, Progress, Reachable, Repo, RepoError, xattr};
@@ -206,13 +206,7 @@ impl<'a> Checker<'a> {
             return self.check_file(name);
         }
         let data = self.repo.load_metadata(name)?;
-        match name.kind {
-            ObjectType::DirTree => DirTree::parse(&data).map(drop),
-            ObjectType::DirMeta => DirMeta::parse(&data).map(drop),
-            ObjectType::Commit => Commit::parse(&data).map(drop),
-            _ => Ok(()),
-        }
-        .map_err(|error| crate::read::corrupt(name, &error))
+        name.check_structure(&data).map_err(|error| crate::read::corrupt(name, &error))
     }
 
     fn check_file(&mut self, name: ObjectName) -> Result<()> {

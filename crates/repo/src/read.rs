@@ -38,7 +38,37 @@ pub enum Content {
     /// The object itself.
     Plain(File),
     /// The deflate stream of an archive repository.
-    Deflated(Box<DeflateDecoder<BufReader<File>>>),
+    Deflated(Box<Unpacked>),
+}
+
+/// A deflate stream that gives no more bytes than its header declares: a few of them may unpack to all of a disk.
+#[derive(Debug)]
+pub struct Unpacked {
+    stream: DeflateDecoder<BufReader<File>>,
+    declared: u64,
+    left: u64,
+}
+
+impl Read for Unpacked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        if self.left == 0 {
+            if self.stream.read(&mut [0])? == 0 {
+                return Ok(0);
+            }
+            let reason = format!(
+                "Corrupted file object; it unpacks to more than the {} bytes that its header declares",
+                self.declared
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+        let room = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let count = self.stream.read(buffer.get_mut(..room).unwrap_or_default())?;
+        self.left -= count as u64;
+        Ok(count)
+    }
 }
 
 impl Read for Content {
@@ -170,6 +200,34 @@ impl Repo {
         }
     }
 
+    /// A file's header and the bytes of its content, without opening it where that is possible: who may not read a file may still
+    /// know what it is. Without `xattrs`, the header may lack the extended attributes.
+    ///
+    /// # Errors
+    /// As [`Repo::load_file`].
+    pub fn describe_file(&self, checksum: &Checksum, xattrs: bool) -> Result<(FileHeader, u64)> {
+        let name = ObjectName::new(*checksum, ObjectType::File);
+        if xattrs || !matches!(self.mode(), Mode::Bare | Mode::BareUserOnly) {
+            let file = self.load_file(checksum)?;
+            return Ok((file.header, file.size));
+        }
+        let path = self.loose_path(name);
+        let step = || format!("Looking at object {name}");
+        let stat = match statat(self.objects(), path.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => return Err(RepoError::NoFile(*checksum).into()),
+            stat => stat.with_context(step)?,
+        };
+        let (uid, gid) = if self.mode() == Mode::Bare { (stat.st_uid, stat.st_gid) } else { (0, 0) };
+        let meta = FileMeta { uid, gid, mode: stat.st_mode, xattrs: Xattrs::empty() };
+        let target = match meta.is_symlink() {
+            true => readlinkat(self.objects(), path.as_str(), Vec::new()).with_context(step)?,
+            false => std::ffi::CString::default(),
+        };
+        let size = if meta.is_symlink() { 0 } else { u64::try_from(stat.st_size)? };
+        let target = target.into_string().context("link target that is not UTF-8")?;
+        Ok((FileHeader::new(meta, target).map_err(|error| corrupt(name, &error))?, size))
+    }
+
     /// As [`Repo::load_file`], with the buffers of a caller who loads many.
     #[context("Loading file object {checksum}")]
     pub(crate) fn load_file_with(
@@ -259,7 +317,11 @@ fn load_archived(name: ObjectName, file: File) -> Result<LoadedFile> {
     let header = ArchiveHeader::parse(&header).map_err(|error| corrupt(name, &error))?;
     let content = match header.file.meta.is_symlink() {
         true => Content::Link,
-        false => Content::Deflated(Box::new(DeflateDecoder::new(file))),
+        false => Content::Deflated(Box::new(Unpacked {
+            stream: DeflateDecoder::new(file),
+            declared: header.size,
+            left: header.size,
+        })),
     };
     Ok(LoadedFile { header: header.file, size: header.size, content })
 }

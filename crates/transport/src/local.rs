@@ -107,6 +107,7 @@ pub fn pull_with(
             && source.mode() == repo.mode()
             && source.dir_is_on_same_file_system(repo)?,
         bare_user_only_files: options.bare_user_only_files,
+        untrusted: options.untrusted,
         seen: HashSet::new(),
         transaction: &mut transaction,
     };
@@ -338,6 +339,8 @@ struct Pull<'a, 'r> {
     /// Whether objects may be hard links.
     link: bool,
     bare_user_only_files: bool,
+    /// Whether metadata must have the structure of its kind, too.
+    untrusted: bool,
     seen: HashSet<ObjectName>,
 }
 
@@ -419,6 +422,10 @@ impl Pull<'_, '_> {
             }
         } else {
             let data = self.source.load_metadata(name)?;
+            if self.untrusted {
+                name.check_structure(&data)
+                    .map_err(|error| RepoError::Corrupt { name, reason: error.to_string() })?;
+            }
             self.transaction.write_metadata(name.kind, &data)?
         };
         if written != name.checksum {

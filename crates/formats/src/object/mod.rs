@@ -133,6 +133,19 @@ impl ObjectName {
     pub const fn new(checksum: Checksum, kind: ObjectType) -> Self {
         Self { checksum, kind }
     }
+
+    /// Checks that the bytes of a metadata object are one of its kind; those of other objects are not looked at.
+    ///
+    /// # Errors
+    /// The structure, a name, the order of names or a mode is none that such an object has.
+    pub fn check_structure(&self, data: &[u8]) -> Result<(), ObjectError> {
+        match self.kind {
+            ObjectType::DirTree => DirTree::parse(data).map(drop),
+            ObjectType::DirMeta => DirMeta::parse(data).map(drop),
+            ObjectType::Commit => Commit::parse(data).map(drop),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for ObjectName {

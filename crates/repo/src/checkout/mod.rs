@@ -155,8 +155,16 @@ impl<'a> Checkout<'a> {
         let data = self.repo.load_dirtree(tree)?;
         let tree = self.repo.parse_dirtree(tree, &data)?;
         // The directory is closed to others until owner and mode are right.
-        let existed = match mkdirat(at, name, Permissions::from_raw_mode(0o700)) {
+        let make = || mkdirat(at, name, Permissions::from_raw_mode(0o700));
+        let existed = match make() {
             Ok(()) => false,
+            Err(Errno::EXIST)
+                if self.replaces_other_kinds() && !self.path.is_empty() && !is_directory(at, name)? =>
+            {
+                remove_whole(at, name.as_bytes())?;
+                make().with_context(|| format!("mkdirat({name})"))?;
+                false
+            }
             Err(Errno::EXIST) if self.options.overwrite != OverwriteMode::None => true,
             Err(Errno::EXIST) => {
                 bail!("mkdirat({name}): File exists; choose another destination, or --union")
@@ -185,10 +193,11 @@ impl<'a> Checkout<'a> {
             }
             self.path.truncate(len);
         }
-        if existed && self.options.overwrite != OverwriteMode::Union {
+        // It belongs to whoever has made it: as in the C tools only its contents are changed.
+        if existed {
             return Ok(());
         }
-        self.finish_directory(dir.as_fd(), &meta, existed)
+        self.finish_directory(dir.as_fd(), &meta)
             .with_context(|| format!("Setting metadata of directory {name}"))
     }
 
@@ -200,7 +209,7 @@ impl<'a> Checkout<'a> {
         !self.options.skip.contains(&self.path) && !self.options.skip.contains_dir(&self.path)
     }
 
-    fn finish_directory(&self, dir: BorrowedFd<'_>, meta: &DirMeta, existed: bool) -> Result<()> {
+    fn finish_directory(&self, dir: BorrowedFd<'_>, meta: &DirMeta) -> Result<()> {
         let meta = meta.meta();
         if !self.options.user_mode {
             fchown(dir, Some(Uid::from_raw(meta.uid)), Some(Gid::from_raw(meta.gid)))?;
@@ -211,7 +220,7 @@ impl<'a> Checkout<'a> {
             0o7777
         };
         fchmod(dir, Permissions::from_raw_mode(meta.mode & kept))?;
-        if !existed && !self.options.force_copy {
+        if !self.options.force_copy {
             futimens(dir, &EPOCH)?;
         }
         Ok(())
@@ -268,10 +277,10 @@ impl<'a> Checkout<'a> {
             OverwriteMode::Union => {
                 let temporary = bytes::unique_name(".tmp-", 0);
                 linkat(self.repo.objects(), path.as_str(), dir, temporary.as_str(), AtFlags::empty())?;
-                let renamed = renameat(dir, temporary.as_str(), dir, file.name);
+                let renamed = self.replace(dir, &temporary, file.name);
                 // A rename onto another link of the same file does nothing and leaves both.
                 unlinkat(dir, temporary.as_str(), AtFlags::empty()).ok();
-                Ok(renamed.map(|()| true)?)
+                renamed.map(|()| true)
             }
             OverwriteMode::UnionIdentical => {
                 let ours = statat(self.repo.objects(), path.as_str(), AtFlags::SYMLINK_NOFOLLOW)?;
@@ -283,6 +292,24 @@ impl<'a> Checkout<'a> {
                 }
                 bail!("{}", identical_error(file.name))
             }
+        }
+    }
+
+    /// Whether an upper layer is laid over a lower one, where a name may become something of another kind.
+    fn replaces_other_kinds(&self) -> bool {
+        self.options.whiteouts && self.options.overwrite == OverwriteMode::Union
+    }
+
+    /// Renames a new file over `name`.
+    fn replace(&self, dir: BorrowedFd<'_>, temporary: &str, name: &str) -> Result<()> {
+        let rename = || renameat(dir, temporary, dir, name);
+        let step = || format!("Replacing {name}");
+        match rename() {
+            Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) if self.replaces_other_kinds() => {
+                remove_whole(dir, name.as_bytes())?;
+                rename().with_context(step)
+            }
+            renamed => renamed.with_context(step),
         }
     }
 
@@ -331,7 +358,7 @@ impl<'a> Checkout<'a> {
         let place = |this: &Self| -> Result<()> {
             this.write(dir, &temporary, loaded)?;
             match this.options.overwrite {
-                OverwriteMode::Union => renameat(dir, temporary.as_str(), dir, file.name)?,
+                OverwriteMode::Union => this.replace(dir, &temporary, file.name)?,
                 _ => match renameat_with(dir, temporary.as_str(), dir, file.name, RenameFlags::NOREPLACE) {
                     // A file system that cannot rename without replacing.
                     Err(Errno::INVAL) if !exists(dir, file.name)? => {
@@ -373,8 +400,9 @@ impl<'a> Checkout<'a> {
             fchown(&file, owner.0, owner.1)?;
             xattr::set_fd(&file, &meta.xattrs)?;
         }
-        let kept = if self.options.user_mode { 0o777 } else { 0o7777 };
-        fchmod(&file, Permissions::from_raw_mode(meta.mode & kept))?;
+        // A user must be able to read his own checkout, whatever mode the commit gives.
+        let mode = if self.options.user_mode { meta.mode & 0o1777 | 0o400 } else { meta.mode & 0o7777 };
+        fchmod(&file, Permissions::from_raw_mode(mode))?;
 
         if self.options.fsync {
             fsync(&file)?;
@@ -433,6 +461,11 @@ const EPOCH: Timestamps = Timestamps {
 
 fn identical_error(name: &str) -> String {
     format!("{name} already exists with different content, and --union-identical allows none")
+}
+
+fn is_directory(at: BorrowedFd<'_>, name: &str) -> Result<bool> {
+    let stat = statat(at, name, AtFlags::SYMLINK_NOFOLLOW).with_context(|| format!("Looking at {name}"))?;
+    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
 fn exists(dir: BorrowedFd<'_>, name: &str) -> Result<bool> {

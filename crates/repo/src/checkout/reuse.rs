@@ -169,7 +169,7 @@ impl Reuse<'_> {
         }) {
             return Ok(());
         }
-        self.checkout.finish_directory(dir, meta, false)
+        self.checkout.finish_directory(dir, meta)
     }
 }
 
