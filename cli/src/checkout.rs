@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `ostree checkout`.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use repo::{CheckoutOptions, OverwriteMode, PathSet, RepoError};
+use repo::{CheckoutOptions, OverwriteMode, PathSet, Repo, RepoError};
 
 use crate::Output;
 use crate::global::Global;
@@ -13,7 +14,7 @@ use crate::global::Global;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: ostree --repo=repo checkout --require-hardlinks exampleos/x86_64 tree/")]
 pub(crate) struct Args {
-    /// Ref or checksum
+    /// Ref or checksum; the destination with --from-file or --from-stdin
     commit: String,
     /// Where to; a directory named as the commit if not given
     destination: Option<PathBuf>,
@@ -45,6 +46,12 @@ pub(crate) struct Args {
     /// Do nothing if specified path does not exist
     #[arg(long)]
     allow_noent: bool,
+    /// Process many checkouts from standard input
+    #[arg(long)]
+    from_stdin: bool,
+    /// Process many checkouts from input file
+    #[arg(long, value_name = "FILE")]
+    from_file: Option<PathBuf>,
     /// Specify how to invoke fsync()
     #[arg(long, value_name = "POLICY")]
     fsync: Option<String>,
@@ -74,9 +81,44 @@ impl Args {
             bail!("Cannot specify both --require-hardlinks and --force-copy");
         }
         let repo = global.open()?;
-        let commit = repo.resolve_rev(&self.commit)?;
-        let destination = self.destination.as_deref().unwrap_or(Path::new(&self.commit));
-        match repo.checkout(&self.options()?, destination, &commit) {
+        let options = self.options()?;
+        let Some(list) = self.list()? else {
+            let destination = self.destination.as_deref().unwrap_or(Path::new(&self.commit));
+            return self.one(&repo, &options, destination, &self.commit);
+        };
+        let mut words = list.split(|byte| *byte == 0).map(|word| {
+            std::str::from_utf8(word).context("Reading the list of checkouts: a name in it is not UTF-8")
+        });
+        while let Some(rev) = words.next() {
+            let (rev, subpath) = (rev?, words.next().transpose()?);
+            if rev.is_empty() {
+                continue;
+            }
+            let subpath = subpath.filter(|path| !path.is_empty()).map(str::to_owned);
+            self.one(&repo, &CheckoutOptions { subpath, ..options.clone() }, Path::new(&self.commit), rev)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the list of checkouts, if one is given: a revision and a path in it, each with a zero byte behind it.
+    fn list(&self) -> Result<Option<Vec<u8>>> {
+        let mut list = Vec::new();
+        match &self.from_file {
+            Some(path) => {
+                list =
+                    std::fs::read(path).with_context(|| format!("Error opening file {}", path.display()))?;
+            }
+            None if self.from_stdin => {
+                std::io::stdin().read_to_end(&mut list).context("Reading the list of checkouts")?;
+            }
+            None => return Ok(None),
+        }
+        Ok(Some(list))
+    }
+
+    fn one(&self, repo: &Repo, options: &CheckoutOptions, destination: &Path, rev: &str) -> Result<()> {
+        let commit = repo.resolve_rev(rev)?;
+        match repo.checkout(options, destination, &commit) {
             Err(error) if self.allow_noent && matches!(error.downcast_ref(), Some(RepoError::NoPath(_))) => {
                 Ok(())
             }

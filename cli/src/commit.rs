@@ -142,6 +142,7 @@ impl Args {
         if !self.consume {
             let plan = RepoPlan::commit(&repo, branch)?;
             if self.dry_run.is_on() {
+                self.look(&repo, &plan, parent.as_ref())?;
                 return self.dry_run.print(&plan, out);
             }
             return self.commit(&repo, &plan, parent, timestamp, &options, None, out);
@@ -164,6 +165,27 @@ impl Args {
             [] => Ok(()),
             [first, ..] => bail!("It was committed, but {first}"),
         }
+    }
+
+    /// Checks what a plan relies on: the place of the ref, the message, the metadata, and that each tree is there. Which files cannot
+    /// be read is found out by the commit.
+    fn look(&self, repo: &Repo, plan: &RepoPlan, parent: Option<&Checksum>) -> Result<()> {
+        for step in &plan.steps {
+            if let RepoStep::SetRef { name, .. } = step {
+                repo.check_ref_place(name)?;
+            }
+        }
+        self.body()?;
+        self.detached()?;
+        // The release of the kernel is in a tree that is not read here.
+        self.metadata(repo, parent, Some(String::new()))?;
+        self.read_trees(repo, &mut |_, source| match source {
+            Source::Commit(commit) => repo.check_tree(&commit),
+            Source::Directory(path) => {
+                std::fs::read_dir(path).with_context(|| format!("opendir({})", path.display())).map(drop)
+            }
+        })
+        .map(drop)
     }
 
     /// Finds out whether all of it can be committed, before the first file is touched.

@@ -19,6 +19,7 @@ use test_world::run_trials;
 const FILES: &[(&str, &str)] = &[
     ("checkout", include_str!("scripts/checkout.txt")),
     ("commit", include_str!("scripts/commit.txt")),
+    ("plan", include_str!("scripts/plan.txt")),
     ("prune", include_str!("scripts/prune.txt")),
     ("ls", include_str!("scripts/ls.txt")),
     ("pull", include_str!("scripts/pull.txt")),

@@ -103,10 +103,6 @@ const REFUSED: &[Group] = &[
             "commit --generate-composefs-metadata",
         ],
     },
-    Group {
-        reason: "check each commit out with a command of its own",
-        names: &["checkout --from-stdin", "checkout --from-file=FILE"],
-    },
     Group { reason: "write the message to a file and use --body-file", names: &["commit -e --editor"] },
     Group {
         reason: "no sizes of objects are stored with a commit; leave it out",
