@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use formats::Checksum;
 use formats::gvariant::{DictBuilder, Value};
 use formats::object::{Commit, metadata_key};
@@ -20,6 +20,9 @@ use crate::dry_run::DryRun;
 use crate::global::Global;
 use crate::owner::Owner;
 use crate::{Output, time};
+
+/// The last second of the year 9999.
+const LAST_TIME: u64 = 253_402_300_799;
 
 /// Commit a new revision
 #[derive(Debug, clap::Args)]
@@ -295,7 +298,10 @@ impl Args {
     /// As given, else `SOURCE_DATE_EPOCH` for reproducible builds, else now.
     fn timestamp(&self) -> Result<u64> {
         if let Some(text) = &self.timestamp {
-            return time::parse(text);
+            let time = time::parse(text)?;
+            // The C tools write such a commit, and then cannot show it.
+            ensure!(time <= LAST_TIME, "Could not parse '{text}': it is after the year 9999");
+            return Ok(time);
         }
         let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH") else {
             return Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs());

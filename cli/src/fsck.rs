@@ -26,13 +26,22 @@ pub(crate) struct Args {
     /// Verify that the ref bindings of commits name the refs that point to them
     #[arg(long)]
     verify_bindings: bool,
+    /// Verify that the refs in bindings point back to their commits (implies --verify-bindings)
+    #[arg(long)]
+    verify_back_refs: bool,
+    /// Add tombstones for missing commits
+    #[arg(long)]
+    add_tombstones: bool,
 }
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, out: &mut Output<'_>) -> Result<()> {
-        let repo = global.open()?;
+        let mut repo = global.open()?;
         let mut say = |line: &str| if self.quiet { Ok(()) } else { writeln!(out, "{line}") };
         say("Validating refs...")?;
+        if self.verify_back_refs {
+            check_back_refs(&repo, &repo.list_commits()?)?;
+        }
         self.check_refs(&repo)?;
         say("Validating refs in collections...")?;
         say("Enumerating commits...")?;
@@ -76,6 +85,11 @@ impl Args {
         if report.partial > 0 {
             writeln!(out, "{} partial commits not verified", report.partial)?;
         }
+        if self.add_tombstones && report.problems.is_empty() {
+            for commit in repo.add_tombstones()? {
+                writeln!(out, "Adding tombstone for commit {commit}")?;
+            }
+        }
         out.flush()?;
         match corrupt {
             Some(text) => bail!(text),
@@ -97,7 +111,7 @@ impl Args {
             if !repo.has_object(ObjectName::new(commit, ObjectType::Commit))? {
                 bail!("Loading commit for ref {refspec}: No such metadata object {commit}.commit");
             }
-            if self.verify_bindings {
+            if self.verify_bindings || self.verify_back_refs {
                 check_binding(repo, &refspec, &commit)?;
             }
         }
@@ -106,12 +120,40 @@ impl Args {
 }
 
 fn check_binding(repo: &Repo, refspec: &Refspec, commit: &Checksum) -> Result<()> {
-    let Some(binding) = repo.load_commit(commit)?.lookup(metadata_key::REF_BINDING)? else { return Ok(()) };
-    let names = binding.view()?;
-    if !names.as_strings()?.contains(&refspec.name.as_str()) {
-        bail!("Commit {commit} has no requested ref '{}' in ref binding metadata ({names})", refspec.name);
+    let Some(names) = bound_refs(repo, commit)? else { return Ok(()) };
+    if !names.contains(&refspec.name.to_string()) {
+        let names: Vec<_> = names.iter().map(|name| format!("‘{name}’")).collect();
+        let names = names.join(", ");
+        bail!(
+            "Commit {commit}: Commit has no requested ref ‘{}’ in ref binding metadata ({names})",
+            refspec.name
+        );
     }
     Ok(())
+}
+
+/// Checks that the refs that commits are bound to point to them; one of a remote does for one of the same name.
+fn check_back_refs(repo: &Repo, commits: &[Checksum]) -> Result<()> {
+    let refs = repo.list_refs(None)?;
+    for commit in commits {
+        for name in bound_refs(repo, commit)?.unwrap_or_default() {
+            let named: Vec<_> = refs.iter().filter(|(refspec, _)| refspec.name.as_str() == name).collect();
+            if named.is_empty() {
+                bail!("Ref ‘{name}’ in bindings for commit {commit} does not exist");
+            }
+            if !named.iter().any(|(_, target)| target == commit) {
+                bail!("Ref ‘{name}’ in bindings for commit {commit} does not resolve to that commit");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The names of refs in a commit's metadata, if there are any.
+fn bound_refs(repo: &Repo, commit: &Checksum) -> Result<Option<Vec<String>>> {
+    let Some(binding) = repo.load_commit(commit)?.lookup(metadata_key::REF_BINDING)? else { return Ok(None) };
+    let names = binding.view()?;
+    Ok(Some(names.as_strings()?.into_iter().map(|name| name.to_owned()).collect()))
 }
 
 fn describe(problem: &Problem, reason: &str) -> String {
@@ -121,7 +163,10 @@ fn describe(problem: &Problem, reason: &str) -> String {
         ObjectType::File => {
             format!("In commits {commits}: fsck content object {checksum}: Corrupted file object; {reason}")
         }
-        kind => format!("In commits {commits}: fsck {kind} {checksum}: Corrupted {kind} object; {reason}"),
+        ObjectType::Commit => format!("fsck {}: Corrupted commit object; {reason}", problem.name),
+        kind => {
+            format!("In commits {commits}: fsck {}: Corrupted {kind} object; {reason}", problem.name)
+        }
     }
 }
 

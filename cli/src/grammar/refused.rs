@@ -113,11 +113,6 @@ const REFUSED: &[Group] = &[
         names: &["diff --no-xattrs", "diff --owner-uid=UID", "diff --owner-gid=GID"],
     },
     Group { reason: "use `ostree ls -RC` of both commits and compare", names: &["diff --stats"] },
-    Group {
-        reason: "lost commits are not replaced by tombstones; delete the refs to them",
-        names: &["fsck --add-tombstones"],
-    },
-    Group { reason: "use --verify-bindings, which checks each ref", names: &["fsck --verify-back-refs"] },
     Group { reason: "use --raw, or --print-metadata-key", names: &["show --print-variant-type=TYPE"] },
     Group {
         reason: "boot the new deployment with --reboot or `systemctl reboot`",

@@ -174,11 +174,7 @@ impl Repo {
         self.load_metadata(ObjectName::new(*commit, ObjectType::Commit))
             .with_context(|| format!("Deleting object {commit}.commit"))?;
         self.furnish()?;
-        if !self.has_tombstones()? {
-            let mut config = self.config().clone();
-            config.set_boolean("core", "tombstone-commits", true);
-            self.write_config(config)?;
-        }
+        self.enable_tombstones()?;
         self.bury(commit)?;
         self.delete_object(ObjectName::new(*commit, ObjectType::Commit))?;
         match self.delete_object(ObjectName::new(*commit, ObjectType::CommitMeta)) {
@@ -190,18 +186,51 @@ impl Repo {
         self.set_partial(commit, None)
     }
 
+    fn enable_tombstones(&mut self) -> Result<()> {
+        if self.has_tombstones()? {
+            return Ok(());
+        }
+        let mut config = self.config().clone();
+        config.set_boolean("core", "tombstone-commits", true);
+        self.write_config(config)
+    }
+
+    /// Writes tombstones for parents that the repository lacks, and returns those parents, sorted. From now on each commit that
+    /// is pruned gets one, too.
+    ///
+    /// # Errors
+    /// A commit cannot be read, or the file system says no.
+    pub fn add_tombstones(&mut self) -> Result<Vec<Checksum>> {
+        let _lock = self.lock_exclusive()?;
+        self.furnish()?;
+        self.enable_tombstones()?;
+        let mut lost = Vec::new();
+        for commit in self.list_commits()? {
+            let Some(parent) = self.load_commit(&commit)?.parent else { continue };
+            let has = |kind| self.has_object(ObjectName::new(parent, kind));
+            if !has(ObjectType::Commit)? && !has(ObjectType::TombstoneCommit)? {
+                lost.push(parent);
+            }
+        }
+        lost.sort_unstable();
+        lost.dedup();
+        lost.iter().try_for_each(|commit| self.bury(commit))?;
+        Ok(lost)
+    }
+
     /// Whether a commit that is deleted leaves a tombstone.
     fn has_tombstones(&self) -> Result<bool> {
         Ok(self.config().boolean("core", "tombstone-commits")?.unwrap_or(false))
     }
 
-    /// Writes the tombstone of a commit that is about to be deleted, where the repository has some.
+    /// Writes the tombstone of a commit that is about to be deleted or is lost, where the repository has some.
     fn bury(&self, commit: &Checksum) -> Result<()> {
         if !self.has_tombstones()? {
             return Ok(());
         }
+        // The checksum is text that ends with a zero, as in the C tools' file.
         let mut tombstone = DictBuilder::new();
-        tombstone.insert("commit", Value::bytes(commit.as_bytes()));
+        tombstone.insert("commit", Value::bytes(format!("{commit}\0").as_bytes()));
         let path = self.loose_path(ObjectName::new(*commit, ObjectType::TombstoneCommit));
         crate::bytes::replace_object(self.dir(), path.as_str(), tombstone.build().data())
             .with_context(|| format!("Writing the tombstone of {commit}"))

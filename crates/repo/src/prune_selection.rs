@@ -15,8 +15,8 @@ pub struct Selection {
     pub keep_younger_than: Option<u64>,
     /// Refs that are pruned, while all others keep their history; all refs, where none is named.
     pub only: Vec<Refspec>,
-    /// Refs that keep a number of parents besides, and are pruned as well.
-    pub retain: Vec<(Refspec, Depth)>,
+    /// Refs that keep a depth of their own, whatever the time; without one they are only pruned with the others.
+    pub retain: Vec<(Refspec, Option<Depth>)>,
 }
 
 impl Selection {
@@ -25,16 +25,16 @@ impl Selection {
         self.keep_younger_than.is_none() && self.only.is_empty() && self.retain.is_empty()
     }
 
-    /// Reads `BRANCH=DEPTH`; the depth -1 stands for all parents.
+    /// Reads `BRANCH=DEPTH`; the depth -1 stands for all parents, and 0, as for the C tools, for no depth of its own.
     ///
     /// # Errors
     /// The text is of another form.
-    pub fn parse_retain(text: &str) -> Result<(Refspec, Depth)> {
+    pub fn parse_retain(text: &str) -> Result<(Refspec, Option<Depth>)> {
         let (name, depth) = text
             .split_once('=')
             .with_context(|| format!("Invalid value {text}, must specify BRANCH=DEPTH"))?;
         let Ok(depth) = depth.trim_start().parse::<i64>() else { bail!("Invalid depth {depth}") };
-        Ok((name.parse()?, Depth::from_number(depth)))
+        Ok((name.parse()?, (depth != 0).then(|| Depth::from_number(depth))))
     }
 
     /// Checks that the refs that are named alone are there.
@@ -64,14 +64,10 @@ impl Selection {
         if !self.only.is_empty() && !self.only.contains(name) && retained.is_none() {
             return needed.add_history(repo, commit, Depth::All, commits_only);
         }
-        if let Some(retained) = retained {
-            needed.add_history(repo, commit, retained, commits_only)?;
-        }
-        match self.keep_younger_than {
-            Some(time) => add_younger(needed, repo, commit, time, commits_only),
-            // A depth that is not given keeps all, but of a ref that has one of its own.
-            None if depth == Depth::All && retained.is_some() => Ok(()),
-            None => needed.add_history(repo, commit, depth, commits_only),
+        match (retained.flatten(), self.keep_younger_than) {
+            (Some(retained), _) => needed.add_history(repo, commit, retained, commits_only),
+            (None, Some(time)) => add_younger(needed, repo, commit, time, commits_only),
+            (None, None) => needed.add_history(repo, commit, depth, commits_only),
         }
     }
 }
