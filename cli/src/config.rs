@@ -25,10 +25,17 @@ impl Args {
         if !matches!(operation.as_str(), "get" | "set" | "unset") {
             bail!("Unknown operation {operation}; there are get, set and unset");
         }
+        let has_group = self.group.is_some();
         if operation == "set" && rest.len() < 2 {
-            bail!("KEY and VALUE must be specified");
+            bail!(if has_group {
+                "GROUP name, KEY and VALUE must be specified"
+            } else {
+                "KEY and VALUE must be specified"
+            });
         }
-        let (group, key) = self.key(rest.first().context("KEY must be specified")?)?;
+        let missing =
+            if has_group { "Group name and key must be specified" } else { "KEY must be specified" };
+        let (group, key) = self.key(rest.first().context(missing)?)?;
         let mut config = repo.config().clone();
         match (operation.as_str(), rest.get(1..).unwrap_or_default()) {
             ("get", []) => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How a failure is told.
 
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
@@ -49,7 +50,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Help goes to stdout and is no error; anything else is one line.
-pub(crate) fn of_arguments(error: &clap::Error) -> ExitCode {
+pub(crate) fn of_arguments(error: &clap::Error, words: &[OsString]) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return match error.print() {
             Ok(()) => ExitCode::SUCCESS,
@@ -64,9 +65,18 @@ pub(crate) fn of_arguments(error: &clap::Error) -> ExitCode {
             let index = error.get(ContextKind::InvalidValue).map(ToString::to_string).unwrap_or_default();
             format!("Invalid index: {index}: `ostree admin status` lists the deployments from 0 on")
         }
+        (ErrorKind::InvalidValue, Some(ContextValue::String(word))) if matches!(error.get(ContextKind::InvalidValue), Some(ContextValue::String(value)) if value.is_empty()) =>
+        {
+            let option = word.split_whitespace().next().unwrap_or(word);
+            format!("Missing argument for {option}; give it a value")
+        }
         (ErrorKind::UnknownArgument, Some(argument)) => format!("Unknown option {argument}"),
         (ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand, _) => {
             "No command specified; see --help".to_owned()
+        }
+        (ErrorKind::InvalidUtf8, _) => {
+            let word = words.iter().find(|word| word.to_str().is_none()).cloned().unwrap_or_default();
+            format!("Invalid UTF-8 in argument {word:?}; names and values are text")
         }
         _ => {
             let text = error.to_string();

@@ -21,6 +21,12 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
         let path = global.repo.as_deref().context("Command requires a --repo argument")?;
+        if self.mode == "bare-split-xattrs" {
+            bail!(
+                "Mode bare-split-xattrs is not supported: the C tools make such a repository, but write nothing to it, \
+                 either (Not allowed due to repo mode); use --mode=bare-user or --mode=archive"
+            );
+        }
         let Some(mode) = Mode::from_name(&self.mode) else {
             bail!("Invalid mode '{}' in repository configuration", self.mode)
         };

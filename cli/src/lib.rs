@@ -130,10 +130,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run_command(definition: clap::Command, words: Vec<OsString>) -> ExitCode {
-    let parsed = definition.try_get_matches_from(words);
+    let parsed = definition.try_get_matches_from(&words);
     let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
-        Err(error) => return failure::of_arguments(&error),
+        Err(error) => return failure::of_arguments(&error, &words),
     };
     arguments.global.start_log();
     // Lines of a listing are many and short.
@@ -155,6 +155,6 @@ fn show_help(definition: clap::Command, path: &[String], long: bool, all: bool) 
     let words = ["ostree"].into_iter().chain(path.iter().map(String::as_str)).chain([request]);
     match definition.try_get_matches_from(words) {
         Ok(_) => ExitCode::SUCCESS,
-        Err(error) => failure::of_arguments(&error),
+        Err(error) => failure::of_arguments(&error, &[]),
     }
 }

@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use formats::Checksum;
-use repo::{RefName, RefPrefix, Refspec, Repo, RepoPlan, RepoStep};
+use repo::{RefPrefix, Refspec, Repo, RepoPlan, RepoStep};
 
 use crate::Output;
 use crate::dry_run::DryRun;
@@ -69,11 +69,11 @@ impl Args {
 
     fn list(&self, repo: &Repo, prefix: Option<&RefPrefix>, out: &mut Output<'_>) -> Result<()> {
         if self.alias {
-            for (refspec, target) in repo.list_aliases(prefix)? {
+            for repo::Alias { name, target, .. } in repo.list_aliases(prefix)? {
                 // Of an alias that is asked for by its name, the C tools tell the commit.
-                let is_named = prefix.is_some_and(|prefix| prefix.name.as_ref() == Some(&refspec.name));
-                let target = if is_named { repo.ref_text(&refspec)?.unwrap_or(target) } else { target };
-                writeln!(out, "{refspec} -> {target}")?;
+                let is_named = prefix.is_some_and(|prefix| prefix.name.as_ref() == Some(&name.name));
+                let target = if is_named { repo.ref_text(&name)?.unwrap_or(target) } else { target };
+                writeln!(out, "{name} -> {target}")?;
             }
             return Ok(());
         }
@@ -95,7 +95,7 @@ impl Args {
         let new: Refspec = new.parse()?;
         // A commit is there by its name, too; an alias is pointed at another ref without further words.
         let is_there = repo.ref_text(&new)?.is_some() || new.to_string().parse::<Checksum>().is_ok();
-        let is_alias = self.alias && repo.list_aliases(None)?.iter().any(|(alias, _)| *alias == new);
+        let is_alias = self.alias && repo.list_aliases(None)?.iter().any(|alias| alias.name == new);
         if is_there && !is_alias && !self.force {
             bail!("--create specified but ref {new} already exists");
         }
@@ -108,7 +108,7 @@ impl Args {
         }
         repo.ref_text(&target)?
             .with_context(|| format!("Cannot create alias to non-existent ref: {target}"))?;
-        if leads_to(repo, target.name.clone(), &new.name)? {
+        if repo.leads_to(&target, &new)? {
             bail!(
                 "{target} leads to {new}: both would be links to each other, and the commit of {new} would be lost"
             );
@@ -121,21 +121,4 @@ impl Args {
     fn apply(&self, repo: &Repo, plan: &RepoPlan, out: &mut Output<'_>) -> Result<()> {
         if self.dry_run.is_on() { self.dry_run.print(plan, out) } else { plan.apply_refs(repo) }
     }
-}
-
-/// Whether an alias leads to another head, at once or through others.
-fn leads_to(repo: &Repo, mut name: RefName, wanted: &RefName) -> Result<bool> {
-    let aliases = repo.list_aliases(None)?;
-    // In a circle of links nothing leads out, so as many steps as there are aliases tell all.
-    for _ in 0..=aliases.len() {
-        if name == *wanted {
-            return Ok(true);
-        }
-        let next = aliases.iter().find(|(alias, _)| alias.remote.is_none() && alias.name == name);
-        match next.and_then(|(_, target)| target.parse().ok()) {
-            Some(target) => name = target,
-            None => return Ok(false),
-        }
-    }
-    Ok(false)
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `ostree reset`.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use repo::{Refspec, RepoPlan};
 
 use crate::Output;
@@ -28,7 +28,11 @@ impl Args {
         let name: Refspec = self.name.parse()?;
         // A ref that is damaged can be set all the same.
         if repo.ref_text(&name)?.is_none() {
+            // A name that stands for a ref of a remote is no head that could be set back.
             repo.resolve_rev(&self.name)?;
+            bail!(
+                "Invalid ref '{name}': there is no ref of just this name; give one that `ostree refs` lists"
+            );
         }
         repo.load_commit(&commit)?;
         let plan = RepoPlan::set_ref(&repo, "reset", name, commit)?;

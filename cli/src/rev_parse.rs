@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `ostree rev-parse`.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::Output;
 use crate::global::Global;
@@ -26,15 +26,11 @@ impl Args {
                 bail!("Cannot specify arguments with --single");
             }
             let commits = repo.list_commits()?;
-            let only = match &commits[..] {
-                [only] => Some(only),
-                _ => None,
-            };
-            writeln!(
-                out,
-                "{}",
-                only.with_context(|| format!("{} commits found, expected exactly one", commits.len()))?
-            )?;
+            match &commits[..] {
+                [only] => writeln!(out, "{only}")?,
+                [] => bail!("No commit objects found; --single is for a repository with one"),
+                more => bail!("Multiple commit objects found: {}; name the one that is meant", more.len()),
+            }
             return Ok(());
         }
         if self.revs.is_empty() {

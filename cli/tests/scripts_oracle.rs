@@ -23,6 +23,7 @@ const FILES: &[(&str, &str)] = &[
     ("prune", include_str!("scripts/prune.txt")),
     ("ls", include_str!("scripts/ls.txt")),
     ("pull", include_str!("scripts/pull.txt")),
+    ("names", include_str!("scripts/names.txt")),
     ("refs", include_str!("scripts/refs.txt")),
     ("repository", include_str!("scripts/repository.txt")),
     ("times", include_str!("scripts/times.txt")),

@@ -72,9 +72,10 @@ impl Arguments {
 
 /// Runs the command that `args` ask for, the first of which is the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(args) {
+    let words: Vec<OsString> = args.into_iter().collect();
+    let arguments = match Arguments::try_parse_from(&words) {
         Ok(arguments) => arguments,
-        Err(error) => return failure::of_arguments(&error),
+        Err(error) => return failure::of_arguments(&error, &words),
     };
     global::start_log(LevelFilter::Warn);
     let mut out = std::io::stdout().lock();

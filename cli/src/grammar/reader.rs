@@ -58,6 +58,12 @@ pub(super) fn read(scope: &Scope<'_>, words: Vec<OsString>) -> Result<Read, Faul
     while let Some(word) = words.next() {
         match word.as_bytes() {
             b"--" => {
+                // The C tools drop what follows, without a word.
+                let is_remote = matches!(&scope.path()[..], [name, _] if name == "remote");
+                if is_remote && words.len() > 0 {
+                    let text = "remote reads no words behind --: give them before it, or none".to_owned();
+                    return Err(Fault::Words { text, help: scope.help() });
+                }
                 read.others.extend(words);
                 break;
             }

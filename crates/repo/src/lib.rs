@@ -108,7 +108,7 @@ pub use open::Repo;
 pub use plan::{RepoPlan, RepoStep};
 pub use progress::Progress;
 pub use read::{Content, LoadedFile};
-pub use refs::{RefName, RefPrefix, Refspec};
+pub use refs::{Alias, RefName, RefPrefix, Refspec};
 pub use remote::{IfExists, NewRemote, Remote, RemoteError, Remotes};
 pub use traverse::{Depth, Partial, Reachable};
 pub use write::{Stats, Transaction};

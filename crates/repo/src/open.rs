@@ -103,7 +103,7 @@ impl Repo {
     pub fn write_config(&mut self, config: Keyfile) -> Result<()> {
         let settings = Settings::from_keyfile(&config)?;
         let text = config.to_string();
-        check_read_back(&config, &text)?;
+        check_read_back(&self.config, &config, &text)?;
         bytes::replace(&self.dir, "config", text.as_bytes())?;
         self.config = config;
         self.settings = settings;
@@ -112,14 +112,16 @@ impl Repo {
 }
 
 /// Checks that each key and each value of a configuration is found again in its text.
-fn check_read_back(config: &Keyfile, text: &str) -> Result<()> {
+fn check_read_back(old: &Keyfile, config: &Keyfile, text: &str) -> Result<()> {
     let again = Keyfile::parse(text);
-    for group in config.groups() {
-        for key in config.keys(group) {
-            let is_same = |again: &Keyfile| again.raw(group, key) == config.raw(group, key);
-            if key.is_empty() || !again.as_ref().is_ok_and(is_same) {
-                bail!("Invalid key name “{key}” in group “{group}”: the file could not be read again");
-            }
+    let of_group = |group| config.keys(group).into_iter().map(move |key| (group, key));
+    let mut keys: Vec<_> = config.groups().into_iter().flat_map(of_group).collect();
+    // New pairs come first: if the text cannot be read at all, they are the cause.
+    keys.sort_by_key(|(group, key)| old.raw(group, key) == config.raw(group, key));
+    for (group, key) in keys {
+        let is_same = |again: &Keyfile| again.raw(group, key) == config.raw(group, key);
+        if key.is_empty() || !again.as_ref().is_ok_and(is_same) {
+            bail!("Invalid key name “{key}” in group “{group}”: the file could not be read again");
         }
     }
     again.map(drop).context("The file could not be read again")

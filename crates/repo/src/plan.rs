@@ -134,12 +134,11 @@ impl RepoPlan {
             }
             for refspec in &below {
                 // An alias that an earlier prefix has deleted stands for nothing.
-                let active = aliases.iter().find(|(alias, target)| {
-                    let is_other = target == refspec.name.as_str() && alias != refspec;
-                    is_other && refspec.remote.is_none() && !doomed.contains(alias)
+                let active = aliases.iter().find(|alias| {
+                    alias.stands_for(refspec) && alias.name != *refspec && !doomed.contains(&alias.name)
                 });
-                if let Some((alias, _)) = active {
-                    bail!("Ref '{refspec}' has an active alias: '{alias}'");
+                if let Some(alias) = active {
+                    bail!("Ref '{refspec}' has an active alias: '{}'", alias.name);
                 }
             }
             let new = below.into_iter().filter(|refspec| !doomed.contains(refspec)).collect::<Vec<_>>();

@@ -241,7 +241,7 @@ fn find(source: &Repo, text: &str) -> Result<Wanted> {
 pub fn own_refs(source: &Repo) -> Result<Vec<(RefName, Checksum)>> {
     let aliases = source.list_aliases(None)?;
     let own = source.list_refs(None)?.into_iter().filter(|(refspec, _)| {
-        refspec.remote.is_none() && !aliases.iter().any(|(alias, _)| alias == refspec)
+        refspec.remote.is_none() && !aliases.iter().any(|alias| alias.name == *refspec)
     });
     Ok(own.map(|(refspec, checksum)| (refspec.name, checksum)).collect())
 }

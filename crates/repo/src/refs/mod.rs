@@ -18,9 +18,11 @@ use rustix::io::Errno;
 
 use crate::{Repo, RepoError, bytes, scan};
 
+mod alias;
 mod name;
 mod walk;
 
+pub use alias::Alias;
 use name::{HEADS, REMOTES, is_component};
 pub use name::{RefName, RefPrefix, Refspec};
 
@@ -37,12 +39,16 @@ pub(crate) struct Kept {
 const MIRRORS: &str = "refs/mirrors";
 
 impl Repo {
-    /// The commit of a ref, if there is such a ref. A name without remote that is not among the heads is looked
-    /// for among all remotes, as the C tools do.
+    /// The commit of a ref, if there is such a ref. A name without remote that is not among the heads may be `REMOTE/NAME`,
+    /// else it is looked for among all remotes, as the C tools do.
     pub fn read_ref(&self, refspec: &Refspec) -> Result<Option<Checksum>> {
         let own = self.read_ref_file(&refspec.path())?;
         if own.is_some() || refspec.remote.is_some() {
             return Ok(own);
+        }
+        let with_remote = self.read_ref_file(&format!("{REMOTES}/{}", refspec.name))?;
+        if with_remote.is_some() {
+            return Ok(with_remote);
         }
         for remote in self.remotes()? {
             let found = self.read_ref_file(&format!("{REMOTES}/{remote}/{}", refspec.name))?;
@@ -171,23 +177,42 @@ impl Repo {
         Ok(out)
     }
 
-    /// Lists all aliases with the names that their links lead to, or those that a prefix stands for, sorted.
+    /// Lists all aliases, or those that a prefix stands for, sorted.
     ///
     /// # Errors
     /// A directory of refs cannot be read.
     #[context("Listing aliases")]
-    pub fn list_aliases(&self, prefix: Option<&RefPrefix>) -> Result<Vec<(Refspec, String)>> {
+    pub fn list_aliases(&self, prefix: Option<&RefPrefix>) -> Result<Vec<Alias>> {
         let mut out = Vec::new();
         self.each_ref(|refspec, kind, path| {
             if kind == FileType::Symlink && prefix.is_none_or(|prefix| prefix.has(&refspec)) {
                 let target = readlinkat(self.dir(), path, Vec::new()).with_context(|| path.to_owned())?;
-                let target = target_name(&refspec.name, &target.to_string_lossy());
-                out.push((refspec, target));
+                out.push(Alias::new(refspec, &target.to_string_lossy(), self.path()));
             }
             Ok(())
         })?;
-        out.sort();
+        out.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(out)
+    }
+
+    /// Tells whether `from` is `to`, or an alias that leads to it, at once or through others.
+    ///
+    /// # Errors
+    /// A directory of refs cannot be read.
+    pub fn leads_to(&self, from: &Refspec, to: &Refspec) -> Result<bool> {
+        let aliases = self.list_aliases(None)?;
+        let (mut at, to) = (from.path(), to.path());
+        // In a circle of links nothing leads out, so as many steps as there are aliases tell all.
+        for _ in 0..=aliases.len() {
+            if at == to {
+                return Ok(true);
+            }
+            match aliases.iter().find(|alias| alias.name.path() == at) {
+                Some(alias) => alias.path.clone_into(&mut at),
+                None => break,
+            }
+        }
+        Ok(false)
     }
 
     fn each_ref(&self, mut found: impl FnMut(Refspec, FileType, &str) -> Result<()>) -> Result<()> {
@@ -426,20 +451,6 @@ fn parse_ref(data: &[u8]) -> Result<Checksum> {
     Ok(str::from_utf8(data)?.trim_ascii_end().parse()?)
 }
 
-/// The head that the link of an alias leads to; the link is relative to the alias.
-fn target_name(alias: &RefName, link: &str) -> String {
-    let mut parts: Vec<&str> = alias.as_str().split('/').collect();
-    parts.pop();
-    for part in link.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -457,17 +468,5 @@ mod tests {
             error.starts_with("Removing stale temporary files in") && error.contains("repo/state"),
             "{error}"
         );
-    }
-
-    #[test]
-    fn an_alias_leads_to_a_name() {
-        for (alias, link, target) in [
-            ("al", "main", "main"),
-            ("a/b/c", "../../main", "main"),
-            ("a/b", "c", "a/c"),
-            ("al", "../../x", "../../x"),
-        ] {
-            assert_eq!(target_name(&alias.parse().unwrap(), link), target, "{alias}");
-        }
     }
 }

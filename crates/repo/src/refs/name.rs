@@ -58,10 +58,12 @@ pub struct Refspec {
 impl Refspec {
     /// The path of its file below the repository.
     pub(super) fn path(&self) -> String {
-        match &self.remote {
-            Some(remote) => format!("{REMOTES}/{remote}/{}", self.name),
-            None => format!("{HEADS}/{}", self.name),
-        }
+        format!("{}/{}", self.root(), self.name)
+    }
+
+    /// The path of the directory at which its name begins.
+    pub(super) fn root(&self) -> String {
+        self.remote.as_ref().map_or_else(|| HEADS.to_owned(), |remote| format!("{REMOTES}/{remote}"))
     }
 }
 
