@@ -97,7 +97,7 @@ impl Args {
         let change = || Ok::<_, anyhow::Error>(Sysroot::open_for_change(path)?.with_options(&options));
         let planned = |dry_run: &DryRun| if dry_run.is_on() { open() } else { change() };
         let Some(command) = self.command.as_ref().filter(|_| !self.print_current_dir) else {
-            return print_current_dir(&open()?, out);
+            return print_current_dir(&open()?, path, out);
         };
         match command {
             Command::BootComplete(args) => args.run(path, &options, out),
@@ -132,11 +132,11 @@ impl Args {
     }
 }
 
-/// Prints the path of the first deployment's directory.
-fn print_current_dir(sysroot: &Sysroot, out: &mut Output<'_>) -> Result<()> {
+/// Prints the path of the first deployment's directory: below the physical root as it was named, as the C tools do.
+fn print_current_dir(sysroot: &Sysroot, root: &Path, out: &mut Output<'_>) -> Result<()> {
     let loaded = sysroot.load()?;
     let first = loaded.deployments.first().context("Unable to find a deployment in sysroot")?;
-    let path = sysroot.path().join(first.path.to_string());
-    let path = path.canonicalize().with_context(|| format!("Looking for {}", path.display()))?;
+    let path = root.join(first.path.to_string());
+    let path = std::path::absolute(&path).with_context(|| format!("Looking for {}", path.display()))?;
     Ok(writeln!(out, "{}", path.display())?)
 }
