@@ -28,6 +28,7 @@ mod terminal;
 mod test;
 mod tree;
 mod units;
+mod upstream;
 mod verbs;
 mod vm;
 mod workspace;

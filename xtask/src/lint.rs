@@ -7,7 +7,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::test::beyond;
 use crate::workspace::Workspace;
-use crate::{book, circles, doc_names, licenses, picture, process, ratchet, static_program, terminal};
+use crate::{
+    book, circles, doc_names, licenses, picture, process, ratchet, static_program, terminal, upstream,
+};
 
 /// How a rule ended, if it did not fail.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,6 +32,7 @@ pub(crate) const RULES: &[Rule] = &[
     ("no paths of machines, no hosts of mirrors", no_machines),
     ("files that the documents name are there", named_files),
     ("every scenario beyond the boot budget has passed, and docs/test-all.md says when", recorded_scenarios),
+    ("docs/upstream-tests.md says what the list of passing tests says", recorded_upstream),
     ("docs/SUMMARY.md lists every page", listed_pages),
     ("pictures show what their tables and transcripts say", drawn_pictures),
     ("shell scripts pass shellcheck", shellcheck),
@@ -158,6 +161,10 @@ fn named_files(workspace: &Workspace) -> Result<Verdict> {
         }
     }
     none("no such file", missing)
+}
+
+fn recorded_upstream(workspace: &Workspace) -> Result<Verdict> {
+    upstream::check_table(workspace).map(|()| Verdict::Holds)
 }
 
 fn listed_pages(workspace: &Workspace) -> Result<Verdict> {

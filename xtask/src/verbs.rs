@@ -9,7 +9,8 @@ use clap::{Parser, Subcommand};
 
 use crate::workspace::Workspace;
 use crate::{
-    bench, build, crash, deb, dist, documentation, fresh, fuzz_check, install, lint, peer, picture, test, vm,
+    bench, build, crash, deb, dist, documentation, fresh, fuzz_check, install, lint, peer, picture, test,
+    upstream, vm,
 };
 
 #[derive(Parser)]
@@ -87,6 +88,8 @@ enum Verb {
         #[arg(long)]
         all: bool,
     },
+    /// Run the tests of the C tools with our programs in the place of theirs; a point of the list that is lost is an error
+    Upstream(upstream::Asked),
     /// Cut the power at every write of every operation, and see whether old or new is left
     #[command(disable_help_flag = true)]
     Crash {
@@ -149,6 +152,7 @@ fn dispatch(verb: Verb) -> Result<ExitCode> {
             }
         }
         Verb::Fresh { all } => fresh::run(&workspace, all)?,
+        Verb::Upstream(asked) => upstream::run(&workspace, &asked)?,
         Verb::Crash { arguments } => return crash::run(&workspace, &arguments),
         Verb::Fuzz { minutes } => fuzz_check::run_all(&workspace, minutes)?,
         Verb::FuzzCheck { seconds } => fuzz_check::run(&workspace, seconds)?,

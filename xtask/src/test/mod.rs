@@ -14,7 +14,7 @@ use anyhow::Result;
 use crate::lint::{self, Verdict};
 use crate::peer::{self, Peer};
 use crate::workspace::Workspace;
-use crate::{build, crash, deb, documentation, fresh, install, process, terminal, units, vm};
+use crate::{build, crash, deb, documentation, fresh, install, process, terminal, units, upstream, vm};
 use beyond::{Ended, Record};
 use harness::{Programs, Steps};
 use outcome::Outcome;
@@ -86,6 +86,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "package", of: QUICK, run: |run| try_package(run.workspace) },
     Stage { name: "fresh", of: SLOW, run: fresh_machines },
     Stage { name: "tests", of: QUICK, run: cargo_test },
+    Stage { name: "upstream", of: SLOW, run: upstream_tests },
     Stage { name: "doc", of: QUICK, run: documentation },
     Stage { name: "plans", of: SLOW, run: plans },
     Stage { name: "crash", of: SLOW, run: power_cuts },
@@ -230,6 +231,19 @@ fn cargo_test(run: &Run<'_>) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// The tests of the C tools, as far as our programs pass them.
+fn upstream_tests(run: &Run<'_>) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    for (ended, lost) in upstream::run_list(run.workspace, &|line| run.tell.line(line))? {
+        outcome.passed += ended.points();
+        if let Some(lost) = lost {
+            outcome.failed += 1;
+            outcome.notes.push(format!("FAILED: {lost}"));
+        }
+    }
+    Ok(outcome)
+}
+
 /// The rustdoc, and each example as a test of its own: plain `cargo test` builds examples and does not run them.
 fn documentation(run: &Run<'_>) -> Result<Outcome> {
     documentation::build(run.workspace)?;
@@ -316,8 +330,8 @@ mod tests {
         };
         assert_eq!(stages(Extent::Quick), ["rules", "build", "units", "peers", "package", "tests", "doc"]);
         let usual = [
-            "rules", "build", "units", "peers", "package", "fresh", "tests", "doc", "plans", "crash",
-            "machines",
+            "rules", "build", "units", "peers", "package", "fresh", "tests", "upstream", "doc", "plans",
+            "crash", "machines",
         ];
         assert_eq!(stages(Extent::Usual), usual);
         assert_eq!(stages(Extent::Beyond), ["build", "peers", "machines"]);
