@@ -40,6 +40,8 @@ pub struct Settings {
     pub rewrite: bool,
     /// The file names of entries have the stateroot in them, as those of older C tools: `ostree-2-debian.conf`.
     pub stateroot_in_names: bool,
+    /// Deployments may lack directories on which the boot mounts something: for who has said that it does not matter.
+    pub incomplete_trees: bool,
     /// Start the watchdog of a freeze before the commit, and fail: for who tests what a failure leaves.
     pub test_freeze: bool,
 }

@@ -199,6 +199,8 @@ fn what_a_tree_lacks_is_told_at_once_and_can_be_ignored() {
     deploy(&world, program, (OPTS, ""));
     fs::remove_dir_all(world.path("tree/proc")).unwrap();
     fs::remove_dir_all(world.path("tree/dev")).unwrap();
+    // The boot itself looks for this one.
+    fs::remove_dir_all(world.path("tree/sysroot")).unwrap();
     symlink("usr", world.path("tree/dev")).unwrap();
     fs::create_dir_all(world.path("tree/usr/lib/ostree")).unwrap();
     world.write("tree/usr/lib/ostree/prepare-root.conf", "[composefs]\nenabled=yes\n");
@@ -227,7 +229,10 @@ fn what_a_tree_lacks_is_told_at_once_and_can_be_ignored() {
     let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
     let ignored = plan["deployment"]["ignored"].as_array().unwrap();
     let checks: Vec<&str> = ignored.iter().map(|lack| lack["check"].as_str().unwrap()).collect();
-    assert_eq!(checks, ["mount-points", "mount-points", "prepare-root-conf", "kernel-arguments"]);
+    assert_eq!(
+        checks,
+        ["mount-points", "mount-points", "mount-points", "prepare-root-conf", "kernel-arguments"]
+    );
     let plan = world.ok(&format!("admin --sysroot=root {words} {all} --dry-run"));
     assert!(plan.contains("  ignored (mount-points): the tree has no directory /proc"), "{plan}");
     let output = admin(&world, program, (OPTS, ""), &format!("{words} {all}"));

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use anyhow::{Context, Result};
 use formats::bls;
 use formats::bls::Entry;
-use prepare_root::resolve::resolve_link;
+use prepare_root::resolve::{TargetError, resolve_link};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
@@ -74,7 +74,7 @@ pub(super) fn verify(
     settings: &Settings,
 ) -> Result<()> {
     for link in &plan.links {
-        check_link(plan, link, present, places.root)?;
+        check_link(plan, link, (present, settings), places.root)?;
     }
     if plan.change != Change::Entries {
         return Ok(());
@@ -160,13 +160,23 @@ fn compare(settings: &Settings, text: &str, entries: &[&Entry]) -> Result<(), St
 
 /// Follows the link as the initramfs will. A deployment that was in the menu before does not keep new ones
 /// out of it, whatever has become of it.
-fn check_link(plan: &SwitchPlan, link: &NewLink, present: &BootState, root: BorrowedFd<'_>) -> Result<()> {
+fn check_link(
+    plan: &SwitchPlan,
+    link: &NewLink,
+    (present, settings): (&BootState, &Settings),
+    root: BorrowedFd<'_>,
+) -> Result<()> {
     let path = format!("/ostree/{}/{}", plan.to.links_dir(), link.path);
     let planned = deployment_of(&link.target);
     let failed = |problem: String| VerifyError::Link(path.clone(), problem);
     match resolve_link(root, &path) {
         Ok(target) if Some(&target.deployment.path) == planned.as_ref() => Ok(()),
         Ok(target) => Err(failed(format!("leads to {}", target.deployment.path)).into()),
+        Err(TargetError::Incomplete(found, _))
+            if settings.incomplete_trees && planned == Some(found.clone()) =>
+        {
+            Ok(())
+        }
         Err(problem)
             if planned.is_some() && present.entries.iter().any(|entry| entry.deployment == planned) =>
         {

@@ -21,7 +21,7 @@ use crate::deploy_plan::DeployPlan;
 use crate::entries::{Item, NewDeployment};
 use crate::menu::{self, MenuPlan, Switched};
 use crate::options::DeployOptions;
-use crate::preflight::{self, Lack};
+use crate::preflight::{self, Check, Lack};
 use crate::space::{self, Counting};
 use crate::tree::Made;
 
@@ -84,7 +84,8 @@ pub(crate) fn plan_deployment(
 ) -> Result<DeployWork> {
     let mut plan = DeployPlan::new(sysroot, loaded, options)?;
     loaded.boot.check()?;
-    let settings = sysroot.boot_settings(loaded)?;
+    let mut settings = sysroot.boot_settings(loaded)?;
+    settings.incomplete_trees |= plan.ignore.contains(&Check::MountPoints);
     settings.installed.check()?;
     let tree = CommitTree::open(sysroot.repo(), &plan.path.checksum)?;
     let files = sysroot.kernel_files(&tree);

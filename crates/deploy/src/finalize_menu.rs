@@ -11,6 +11,7 @@ use sysroot::{Loaded, Sysroot};
 
 use crate::entries::{Item, NewDeployment};
 use crate::menu::{self, MenuPlan};
+use crate::preflight::{Check, checks};
 
 /// Plans the menu, and finds the deployment whose `/etc` is merged.
 pub(crate) fn plan_menu(
@@ -31,6 +32,7 @@ pub(crate) fn plan_menu(
     let items: Vec<Item> = list.iter().map(item).collect();
     let mut settings = sysroot.boot_settings(loaded)?;
     settings.stateroot_in_names = sysroot.options().with_staged_words(&record.options).stateroot_in_names;
+    settings.incomplete_trees |= checks(&record.ignore).contains(&Check::MountPoints);
     let menu = menu::plan_menu(sysroot, loaded, &items, false, settings)?;
     Ok((merge, menu))
 }

@@ -32,6 +32,7 @@ impl Sysroot {
             grub_prefix: self.options().grub_prefix.clone(),
             stateroot_in_names: self.options().stateroot_in_names,
             test_freeze: self.options().test_freeze,
+            incomplete_trees: self.options().no_preflight,
             except_default: config.except_default.clone(),
             tool_path: None,
             show_tools: self.options().show_boot_tools,
