@@ -19,8 +19,10 @@ pub(crate) fn newest(sysroot: &Sysroot, refspec: &Refspec, options: &Options) ->
             Some(commit) => format!("{}@{commit}", refspec.name),
             None => refspec.name.to_string(),
         };
-        // A switch is a choice of what comes.
-        let free = options.allow_downgrade || options.switch_to.is_some();
+        // A switch is a choice of what comes. So is a commit that is named: it may be older than the ref, which others have pulled
+        // meanwhile, but not than the deployment, with which it is compared afterwards.
+        let free =
+            options.allow_downgrade || options.switch_to.is_some() || options.override_commit.is_some();
         let age_check = if free { AgeCheck::None } else { AgeCheck::Refs };
         let pull = PullOptions { age_check, ..PullOptions::new(vec![wanted]) };
         let remotes = Remotes::load(repo, Some(sysroot.path()))?;
