@@ -1,15 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# enter.sh BASE SCRATCH PROGRAMS SECONDS COMMAND: runs the command of a test in a Debian tree whose files stay as they are. It is
+# enter.sh BASE SCRATCH PROGRAMS SECONDS LABELS COMMAND: runs the command of a test in a Debian tree whose files stay as they are. It is
 # started in mount, pid, network and IPC namespaces of its own, with which all of its mounts and processes go. SCRATCH, a directory
 # on a file system with extended attributes, takes what is written; the programs in PROGRAMS, laid out as for installation, take
-# the place of those of the tree, unless it is `-`.
+# the place of those of the tree, unless it is `-`. LABELS is `labels` for a test that shall find that labels can be set.
 set -eu
 base=$1
 scratch=$2
 programs=$3
 seconds=$4
-command=$5
+labels=$5
+command=$6
 
 mkdir -p "$scratch/upper" "$scratch/work" "$scratch/root" "$scratch/tmp"
 root=$scratch/root
@@ -29,6 +30,7 @@ if [ "$programs" != - ]; then
 fi
 # libtest asks whether labels can be set by setting the one that a file has; without SELinux a file has none, and labels can be set
 # all the same.
+if [ "$labels" = labels ]; then
 mv "$root/usr/bin/getfattr" "$root/usr/bin/getfattr.real"
 cat > "$root/usr/bin/getfattr" <<'END'
 #!/bin/sh
@@ -38,6 +40,7 @@ case "$*" in
 esac
 END
 chmod 755 "$root/usr/bin/getfattr"
+fi
 # Their trees have no mount points for a system that boots.
 exec timeout --kill-after=5 "$seconds" chroot "$root" env -i LC_ALL=C.UTF-8 TERM=dumb HOME=/root USER=root LOGNAME=root \
     OSTREE_SYSROOT_OPTS=no-preflight PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
