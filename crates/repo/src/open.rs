@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use fn_error_context::context;
 use formats::keyfile::Keyfile;
-use rustix::fs::{CWD, Mode as Permissions, openat};
+use rustix::fs::{CWD, Mode as Permissions, mkdirat, openat};
 
 use crate::dirs::DIR_FLAGS;
 use crate::remembered::Remembered;
@@ -41,6 +41,7 @@ impl Repo {
         let objects = openat(&dir, "objects", DIR_FLAGS, Permissions::empty())
             .with_context(|| format!("opening repo: opendir({}/objects)", path.display()))?;
         let config = read_config(&dir, path)?;
+        make_tmp(&dir);
         let settings =
             Settings::from_keyfile(&config).with_context(|| format!("Reading {}/config", path.display()))?;
         Ok(Self { dir, objects, path: path.to_owned(), config, settings, remembered: Remembered::default() })
@@ -108,6 +109,13 @@ impl Repo {
         self.config = config;
         self.settings = settings;
         Ok(())
+    }
+}
+
+/// Makes `tmp` again, as the C tools do for whoever may: those who clean up remove it. Who may only read does without.
+fn make_tmp(dir: &OwnedFd) {
+    if let Err(error) = mkdirat(dir, "tmp", crate::init::DIRECTORY_MODE) {
+        log::trace!("tmp: {error}");
     }
 }
 

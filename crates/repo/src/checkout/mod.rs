@@ -343,9 +343,17 @@ impl<'a> Checkout<'a> {
         }
         let loaded = self.repo.load_file_with(&file.checksum, &mut self.xattrs)?;
         if self.options.require_hardlinks && !loaded.header.meta.is_symlink() && loaded.size > 0 {
-            bail!(
-                "Unable to hardlink; check out without --require-hardlinks, or from a bare repository on the same file system"
-            );
+            // The C tools say the first of an archive, too.
+            let why = match (self.repo.mode(), self.options.user_mode) {
+                (Mode::BareUser, false) => "User repository mode requires user checkout mode to hardlink",
+                (Mode::Bare | Mode::Archive, true) | (Mode::Archive, false) => {
+                    "Bare repository mode cannot hardlink in user checkout mode"
+                }
+                _ => {
+                    "Unable to hardlink: the checkout lies on another file system, or the file has too many links"
+                }
+            };
+            bail!("{why}; check out without --require-hardlinks");
         }
         if self.options.overwrite == OverwriteMode::UnionIdentical && exists(dir, file.name)? {
             if self.is_identical(dir, file)? {
