@@ -10,6 +10,7 @@ use formats::keyfile::Keyfile;
 use rustix::fs::{CWD, Mode as Permissions, mkdirat, openat, statat};
 use rustix::io::Errno;
 
+use crate::dirs::DIRECTORY_MODE;
 use crate::{Mode, Repo, bytes};
 
 /// Directories of an empty repository.
@@ -24,9 +25,6 @@ pub(crate) const DIRECTORIES: &[&str] = &[
     "refs/remotes",
     "tmp/cache",
 ];
-
-/// The mode of each directory, less the umask: nobody but owner and group writes to a repository.
-pub(crate) const DIRECTORY_MODE: Permissions = Permissions::from_raw_mode(0o775);
 
 /// The repository that is to be made.
 #[derive(Debug, Clone)]

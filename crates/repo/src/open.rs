@@ -9,7 +9,7 @@ use fn_error_context::context;
 use formats::keyfile::Keyfile;
 use rustix::fs::{CWD, Mode as Permissions, mkdirat, openat};
 
-use crate::dirs::DIR_FLAGS;
+use crate::dirs::{DIR_FLAGS, DIRECTORY_MODE};
 use crate::remembered::Remembered;
 use crate::{Mode, Settings, bytes};
 
@@ -114,7 +114,7 @@ impl Repo {
 
 /// Makes `tmp` again, as the C tools do for whoever may: those who clean up remove it. Who may only read does without.
 fn make_tmp(dir: &OwnedFd) {
-    if let Err(error) = mkdirat(dir, "tmp", crate::init::DIRECTORY_MODE) {
+    if let Err(error) = mkdirat(dir, "tmp", DIRECTORY_MODE) {
         log::trace!("tmp: {error}");
     }
 }
