@@ -40,7 +40,7 @@ fn shell(world: &World, program: &Path, script: &str) -> Output {
         .unwrap()
 }
 
-/// What a script prints, its errors too.
+/// Gives the output of a script, its errors too.
 fn told(world: &World, program: &Path, script: &str) -> String {
     let output = shell(world, program, &format!("exec 2>&1\n{script}"));
     String::from_utf8(output.stdout).unwrap()
