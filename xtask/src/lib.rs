@@ -9,6 +9,7 @@ mod build;
 mod circles;
 mod crash;
 mod deb;
+mod diff_peer;
 mod dist;
 mod doc_names;
 mod documentation;

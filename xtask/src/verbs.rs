@@ -9,8 +9,8 @@ use clap::{Parser, Subcommand};
 
 use crate::workspace::Workspace;
 use crate::{
-    bench, build, crash, deb, dist, documentation, fresh, fuzz_check, install, lint, peer, picture, test,
-    upstream, vm,
+    bench, build, crash, deb, diff_peer, dist, documentation, fresh, fuzz_check, install, lint, peer,
+    picture, test, upstream, vm,
 };
 
 #[derive(Parser)]
@@ -97,6 +97,13 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Run random commands with our `ostree` and with Debian's, and see where they differ
+    #[command(disable_help_flag = true)]
+    DiffPeer {
+        /// Of tests-peer: --minutes N, --seed S, --only S, --quick, --keep-going, --mutants, --script FILE
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run every fuzz target in turn, for N minutes in all; what they learn is kept
     Fuzz {
         /// Minutes for all targets together
@@ -154,6 +161,7 @@ fn dispatch(verb: Verb) -> Result<ExitCode> {
         Verb::Fresh { all } => fresh::run(&workspace, all)?,
         Verb::Upstream(asked) => upstream::run(&workspace, &asked)?,
         Verb::Crash { arguments } => return crash::run(&workspace, &arguments),
+        Verb::DiffPeer { arguments } => return diff_peer::run(&workspace, &arguments),
         Verb::Fuzz { minutes } => fuzz_check::run_all(&workspace, minutes)?,
         Verb::FuzzCheck { seconds } => fuzz_check::run(&workspace, seconds)?,
     }

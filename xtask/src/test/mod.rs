@@ -6,7 +6,7 @@ mod harness;
 mod outcome;
 mod tell;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -14,7 +14,9 @@ use anyhow::Result;
 use crate::lint::{self, Verdict};
 use crate::peer::{self, Peer};
 use crate::workspace::Workspace;
-use crate::{build, crash, deb, documentation, fresh, install, process, terminal, units, upstream, vm};
+use crate::{
+    build, crash, deb, diff_peer, documentation, fresh, install, process, terminal, units, upstream, vm,
+};
 use beyond::{Ended, Record};
 use harness::{Programs, Steps};
 use outcome::Outcome;
@@ -88,6 +90,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "tests", of: QUICK, run: cargo_test },
     Stage { name: "upstream", of: SLOW, run: upstream_tests },
     Stage { name: "doc", of: QUICK, run: documentation },
+    Stage { name: "beside", of: QUICK, run: beside_the_peer },
     Stage { name: "plans", of: SLOW, run: plans },
     Stage { name: "crash", of: SLOW, run: power_cuts },
     Stage { name: "machines", of: MACHINES, run: machines },
@@ -272,10 +275,20 @@ fn plans(run: &Run<'_>) -> Result<Outcome> {
     crash_test(run, "plans")
 }
 
-/// Runs `tests-crash`. Its last line is the sum: a failure is one of its own.
+/// Runs `tests-crash`.
 fn crash_test(run: &Run<'_>, argument: &str) -> Result<Outcome> {
     let peer = Peer::at(&run.workspace.cache);
-    let driver = crash::driver(run.workspace, &peer, None, &[argument.to_owned()])?;
+    summed(run, crash::driver(run.workspace, &peer, None, &[argument.to_owned()])?)
+}
+
+/// Fixed seeds of random commands, beside the peer.
+fn beside_the_peer(run: &Run<'_>) -> Result<Outcome> {
+    let peer = Peer::at(&run.workspace.cache);
+    summed(run, diff_peer::driver(run.workspace, &peer, &["--quick".to_owned()])?)
+}
+
+/// Runs a test whose last line is the sum: a failure is one of its own.
+fn summed(run: &Run<'_>, driver: Command) -> Result<Outcome> {
     let finished = process::listen(driver, |line| run.tell.line(line))?;
     let sum = finished.output.lines().last().unwrap_or_default().to_owned();
     if finished.success {
@@ -328,10 +341,13 @@ mod tests {
         let stages = |extent: Extent| -> Vec<&str> {
             STAGES.iter().filter(|stage| stage.of.contains(&extent)).map(|stage| stage.name).collect()
         };
-        assert_eq!(stages(Extent::Quick), ["rules", "build", "units", "peers", "package", "tests", "doc"]);
+        assert_eq!(
+            stages(Extent::Quick),
+            ["rules", "build", "units", "peers", "package", "tests", "doc", "beside"]
+        );
         let usual = [
-            "rules", "build", "units", "peers", "package", "fresh", "tests", "upstream", "doc", "plans",
-            "crash", "machines",
+            "rules", "build", "units", "peers", "package", "fresh", "tests", "upstream", "doc", "beside",
+            "plans", "crash", "machines",
         ];
         assert_eq!(stages(Extent::Usual), usual);
         assert_eq!(stages(Extent::Beyond), ["build", "peers", "machines"]);

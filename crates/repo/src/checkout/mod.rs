@@ -227,11 +227,12 @@ impl<'a> Checkout<'a> {
     }
 
     fn file(&mut self, dir: BorrowedFd<'_>, file: &FileEntry<'_>) -> Result<()> {
-        if self.options.whiteouts && file.name.starts_with(LAYER_WHITEOUT) {
+        if self.options.whiteouts && file.name.starts_with(LAYER_WHITEOUT) && !self.is_link(file)? {
             return Ok(());
         }
         if self.options.passthrough_whiteouts
             && let Some(name) = file.name.strip_prefix(PASSTHROUGH_WHITEOUT)
+            && !self.is_link(file)?
         {
             return self.passthrough_whiteout(dir, name, &file.checksum);
         }
@@ -443,6 +444,11 @@ impl<'a> Checkout<'a> {
             .with_context(step)
     }
 
+    /// Whether the file is a symbolic link, whose name never makes it a whiteout.
+    fn is_link(&self, file: &FileEntry<'_>) -> Result<bool> {
+        Ok(self.repo.load_file(&file.checksum)?.header.meta.is_symlink())
+    }
+
     /// Removes what the whiteouts of this layer name, before its files come.
     fn apply_layer_whiteouts(&self, dir: &OwnedFd, files: &[FileEntry<'_>]) -> Result<()> {
         if files.iter().any(|file| file.name == LAYER_OPAQUE) {
@@ -453,9 +459,12 @@ impl<'a> Checkout<'a> {
             })?;
             return names.iter().try_for_each(|name| remove_whole(dir.as_fd(), name));
         }
-        for name in files.iter().filter_map(|file| file.name.strip_prefix(LAYER_WHITEOUT)) {
+        for file in files {
+            let Some(name) = file.name.strip_prefix(LAYER_WHITEOUT) else { continue };
             formats::object::check_name(name)?;
-            remove_whole(dir.as_fd(), name.as_bytes())?;
+            if !self.is_link(file)? {
+                remove_whole(dir.as_fd(), name.as_bytes())?;
+            }
         }
         Ok(())
     }
