@@ -195,15 +195,14 @@ impl Repo {
         self.write_config(config)
     }
 
-    /// Writes tombstones for parents that the repository lacks, and returns those parents, sorted. From now on each commit that
-    /// is pruned gets one, too.
+    /// Writes tombstones for parents that the repository lacks, and returns those parents, sorted. If there are any, each commit
+    /// that is pruned from now on gets one, too.
     ///
     /// # Errors
     /// A commit cannot be read, or the file system says no.
     pub fn add_tombstones(&mut self) -> Result<Vec<Checksum>> {
         let _lock = self.lock_exclusive()?;
         self.furnish()?;
-        self.enable_tombstones()?;
         let mut lost = Vec::new();
         for commit in self.list_commits()? {
             let Some(parent) = self.load_commit(&commit)?.parent else { continue };
@@ -214,6 +213,9 @@ impl Repo {
         }
         lost.sort_unstable();
         lost.dedup();
+        if !lost.is_empty() {
+            self.enable_tombstones()?;
+        }
         lost.iter().try_for_each(|commit| self.bury(commit))?;
         Ok(lost)
     }
