@@ -38,6 +38,7 @@ mod reset;
 mod rev_parse;
 mod show;
 mod size;
+mod summary;
 mod time;
 mod version;
 
@@ -88,6 +89,7 @@ enum Command {
     Reset(reset::Args),
     RevParse(rev_parse::Args),
     Show(show::Args),
+    Summary(summary::Args),
 }
 
 impl Command {
@@ -112,6 +114,7 @@ impl Command {
             Self::Reset(args) => args.run(global, out),
             Self::RevParse(args) => args.run(global, out),
             Self::Show(args) => args.run(global, out),
+            Self::Summary(args) => args.run(global, out),
         }
     }
 }

@@ -26,7 +26,9 @@ const FILES: &[(&str, &str)] = &[
     ("names", include_str!("scripts/names.txt")),
     ("refs", include_str!("scripts/refs.txt")),
     ("repository", include_str!("scripts/repository.txt")),
+    ("summary", include_str!("scripts/summary.txt")),
     ("times", include_str!("scripts/times.txt")),
+    ("extensions", include_str!("scripts/extensions.txt")),
 ];
 
 #[derive(Debug)]

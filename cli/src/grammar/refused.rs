@@ -25,6 +25,10 @@ const REFUSED: &[Group] = &[
             "commit --gpg-sign=KEY-ID",
             "commit --gpg-homedir=HOMEDIR",
             "commit --sign=KEY-ID",
+            "summary --gpg-sign=KEY-ID",
+            "summary --gpg-homedir=HOMEDIR",
+            "summary --sign=KEY-ID",
+            "summary --sign-type=NAME",
             "commit --sign-from-file=PATH",
             "commit --sign-type=NAME",
         ],
@@ -61,10 +65,6 @@ const REFUSED: &[Group] = &[
     Group {
         reason: "static deltas cannot be read; pull without it",
         names: &["pull --require-static-deltas", "pull-local --require-static-deltas"],
-    },
-    Group {
-        reason: "summaries cannot be made or read; `ostree refs` and `ostree remote refs` list without one",
-        names: &["summary", "remote summary"],
     },
     Group {
         reason: "there are no HTTP remotes yet that would get cookies; use a file:// remote",

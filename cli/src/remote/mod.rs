@@ -7,6 +7,7 @@ mod list;
 mod open;
 mod refs;
 mod show_url;
+mod summary;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -30,6 +31,7 @@ enum Command {
     ShowUrl(show_url::Args),
     List(list::Args),
     Refs(refs::Args),
+    Summary(summary::Args),
 }
 
 impl Args {
@@ -40,6 +42,7 @@ impl Args {
             Command::ShowUrl(args) => args.run(global, out),
             Command::List(args) => args.run(global, out),
             Command::Refs(args) => args.run(global, out),
+            Command::Summary(args) => args.run(global, out),
         }
     }
 }

@@ -6,10 +6,15 @@ export LC_ALL=C
 find . \( -path '*/repo/tmp/*' -o -path './*/tmp/*' -o -path '*/objects/*' -o -path '*/extensions/*' \
     -o -path ./sysroot/boot -o -path ./sysroot/ostree -o -name .reserve -o -name uncompressed-objects-cache \
     -o -name .lock -o -name lock -o -name '*.tmp' \) -prune -o -printf '%p %y %m %U:%G %l\n' | sort
-find . -path '*/objects/??/*' ! -path './sysroot/*' -printf '%p\n' | sort
+# A commit of a collection's metadata has the time of the run in it, and so has a summary, which is read instead.
+clocked=$(cat ./*/refs/heads/ostree-metadata | sed 's,^..,&/,')
+find . -path '*/objects/??/*' ! -path './sysroot/*' ! -path "*/objects/${clocked:-none}.commit" -printf '%p\n' | sort
+for summary in ./*/summary; do
+    ostree --repo="${summary%/summary}" summary --view | sed '/last-modified/d; /ostree-metadata/,/^$/d'
+done
 find . \( -path '*/objects' -o -path '*/tmp' -o -path ./sysroot/boot -o -path ./sysroot/ostree \
     -o -name uncompressed-objects-cache -o -name .reserve \) -prune -o \
-    -type f ! -name .lock -print0 | sort -z | xargs -0r sha256sum
+    -type f ! -name .lock ! -name summary ! -name ostree-metadata -print0 | sort -z | xargs -0r sha256sum
 
 # Of a system, what its boot entries lead to: ours keeps former entries and trees until the next boot was a good one.
 ostree admin --sysroot=sysroot status

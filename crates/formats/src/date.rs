@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Dates as people write them.
 
+/// The last second of the year 9999, after which a year has more digits.
+pub const LAST: u64 = 253_402_300_799;
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 

@@ -87,6 +87,7 @@ mod remove;
 mod scan;
 mod staging;
 mod stamp;
+pub mod summary;
 mod traverse;
 pub mod tree;
 mod tree_options;

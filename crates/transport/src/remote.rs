@@ -54,6 +54,16 @@ pub fn refs(remotes: &Remotes, name: &str) -> Result<Vec<(RefName, Checksum)>> {
     local::own_refs(&open(&remote, None)?)
 }
 
+/// Reads the bytes of a remote's summary, if it has one.
+///
+/// # Errors
+/// There is no such remote, or it is none of this machine.
+pub fn summary(remotes: &Remotes, name: &str) -> Result<Option<Vec<u8>>> {
+    let remote = remotes.get(name)?;
+    remote.check_configured()?;
+    open(&remote, None)?.read_summary()
+}
+
 fn open(remote: &Remote<'_>, url: Option<&str>) -> Result<Repo> {
     let url = url.map_or_else(|| remote.url(), |url| Ok(url.to_owned()))?;
     let path = local_path(&url).with_context(|| format!("Remote \"{}\"", remote.name()))?;

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::Read as _;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use fn_error_context::context;
 use repo::Repo;
 use rustix::fs::{AtFlags, Mode, OFlags, unlinkat};
@@ -19,15 +19,20 @@ const MAX_SIZE: u64 = 128 * 1024 * 1024;
 /// it is never that of another summary.
 #[context("Copying the summary of {}", source.path().display())]
 pub(crate) fn copy(repo: &Repo, source: &Repo) -> Result<()> {
-    let Some(summary) = read(source, SUMMARY)? else { return Ok(()) };
+    let Some(summary) = source.read_summary()? else { return Ok(()) };
     let signature = read(source, SIGNATURE)?;
     match unlinkat(repo.dir(), SIGNATURE, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => {}
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            return Err(error).with_context(|| format!("Removing {SIGNATURE} in {}", repo.path().display()));
+        }
     }
     let mode = Mode::from_raw_mode(0o644);
-    durable::replace(repo.dir(), SUMMARY, &summary, mode)?;
-    signature.map_or(Ok(()), |signature| durable::replace(repo.dir(), SIGNATURE, &signature, mode))
+    let step = || format!("Writing it to {}", repo.path().display());
+    durable::replace(repo.dir(), SUMMARY, &summary, mode).with_context(step)?;
+    signature.map_or(Ok(()), |signature| {
+        durable::replace(repo.dir(), SIGNATURE, &signature, mode).with_context(step)
+    })
 }
 
 fn read(source: &Repo, name: &str) -> Result<Option<Vec<u8>>> {

@@ -41,7 +41,7 @@ pub(crate) fn find(sysroot: &Sysroot, options: &Options) -> Result<Found> {
     let mut ends = Vec::new();
     let mut commits = Vec::new();
     let commit = loop {
-        let commit = pull::newest(sysroot, &refspec, options)?;
+        let commit = pull::newest(sysroot, &refspec, options, &merge.path.checksum)?;
         commits.push((refspec.clone(), commit));
         let Some(end) = EndOfLife::of(sysroot.repo(), &refspec, &commit)? else { break commit };
         let next = end.successor.clone();

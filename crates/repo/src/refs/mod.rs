@@ -215,6 +215,23 @@ impl Repo {
         Ok(false)
     }
 
+    /// Lists the mirrored refs by collection and name, with their commits, sorted.
+    pub(crate) fn mirrored_refs(&self) -> Result<Vec<(String, String, Checksum)>> {
+        let mut out = Vec::new();
+        for collection in walk::directories(self.dir(), MIRRORS)? {
+            let root = format!("{MIRRORS}/{collection}");
+            walk::files(self.dir(), &root, |path, _| {
+                let name = path.strip_prefix(&root).unwrap_or_default().trim_start_matches('/');
+                if let Some(commit) = self.read_ref_file(path)? {
+                    out.push((collection.clone(), name.to_owned(), commit));
+                }
+                Ok(())
+            })?;
+        }
+        out.sort();
+        Ok(out)
+    }
+
     fn each_ref(&self, mut found: impl FnMut(Refspec, FileType, &str) -> Result<()>) -> Result<()> {
         let mut roots: Vec<(Option<String>, String)> = vec![(None, HEADS.to_owned())];
         roots.extend(self.remotes()?.into_iter().map(|remote| {
